@@ -8,6 +8,11 @@ from typing import Final, NamedTuple
 from ecpmon.kube.names import Messages
 
 _BITS: Final = {4: 32, 6: 128}
+_LENGTHS: Final = {str(length): length for length in range(129)}
+# By version and the length of the prefix: the bits after it, all set.
+_BEYOND: Final = {
+    version: [(1 << bits - length) - 1 for length in range(bits + 1)] for version, bits in _BITS.items()
+}
 _LONGEST: Final = 45
 _NO_IP: Final = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"
 _NO_NETWORK: Final = "must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)"
@@ -22,6 +27,10 @@ _SPECIAL: Final = {
 }
 
 
+# Version, number, and whether nothing is wrong with how the address is written.
+_Read = tuple[int, int, bool]
+
+
 class Network(NamedTuple):
     """`address` without its bits beyond the prefix's `length`; `exact`: it had none; `plain`: nothing is wrong with
     how it is written."""
@@ -34,20 +43,7 @@ class Network(NamedTuple):
 
     def holds(self, other: Network) -> bool:
         """Whether `other` is a part of it, and not the whole."""
-        beyond = _BITS[self.version] - self.length
-        return (
-            other.version == self.version
-            and other.length > self.length
-            and other.address >> beyond == self.address >> beyond
-        )
-
-
-class _Read(NamedTuple):
-    """`usual`: nothing is wrong with how it is written."""
-
-    version: int
-    number: int
-    usual: bool
+        return _is_part(self, other.version, other.address, other.length)
 
 
 def address(text: str) -> tuple[int, int] | None:
@@ -59,12 +55,12 @@ def address(text: str) -> tuple[int, int] | None:
 def _read(text: str) -> _Read | None:
     if ":" in text:
         number = _v6(text)
-        return None if number is None else _Read(6, number, number >> 32 != _MAPPED)
+        return None if number is None else (6, number, number >> 32 != _MAPPED)
     try:  # nearly all are written as everybody reads them
-        return _Read(4, int.from_bytes(inet_pton(AF_INET, text), "big"), True)
+        return 4, int.from_bytes(inet_pton(AF_INET, text), "big"), True
     except (OSError, ValueError):
         number = _v4(text)
-        return None if number is None else _Read(4, number, False)
+        return None if number is None else (4, number, False)
 
 
 def _v4(text: str) -> int | None:
@@ -97,7 +93,7 @@ def address_messages(text: str) -> Messages:
     found = _read(text)
     if found is None:
         return (_NO_IP,)
-    return () if found.usual else _unusual(found.version)
+    return () if found[2] else _unusual(found[0])
 
 
 def _unusual(version: int) -> Messages:
@@ -120,15 +116,50 @@ def special_messages(text: str) -> Messages:
 def network(text: str) -> Network | None:
     """A network such as `10.0.0.0/8`; None for what is none."""
     before, _, digits = text.partition("/")
-    found = _read(before)
-    if found is None or not (digits.isascii() and digits.isdigit() and len(digits) <= 3):
+    length, found = _LENGTHS.get(digits), _read(before)
+    if found is None or length is None or length > _BITS[found[0]]:
         return None
     version, number, usual = found
-    length, bits = int(digits), _BITS[version]
-    if length > bits or (digits[0] == "0" and digits != "0"):
-        return None
-    masked = number >> bits - length << bits - length
+    masked = number & ~_BEYOND[version][length]
     return Network(version, masked, length, masked == number, usual and masked == number)
+
+
+def is_network(text: str, whole: Network | None = None) -> bool:
+    """Whether nothing is wrong with it, nor, where one is given, with its being a part of that `whole`. Of long lists
+    each is asked only this, so it does at once what `network` does in steps."""
+    before, _, digits = text.partition("/")
+    length = _LENGTHS.get(digits)
+    version, family = (6, AF_INET6) if ":" in before else (4, AF_INET)
+    if length is None or length > _BITS[version]:
+        return False
+    try:
+        number = int.from_bytes(inet_pton(family, before), "big")
+    except (OSError, ValueError):
+        return False
+    if number & _BEYOND[version][length] or (version == 6 and number >> 32 == _MAPPED):
+        return False
+    return whole is None or _is_part(whole, version, number, length)
+
+
+def _is_part(whole: Network, version: int, number: int, length: int) -> bool:
+    if version != whole.version or length <= whole.length:
+        return False
+    return number & ~_BEYOND[version][whole.length] == whole.address
+
+
+def _spanned(text: str) -> tuple[int, int, bool, int] | None:
+    """An address as it is read, and the length of the prefix."""
+    before, _, digits = text.partition("/")
+    length = _LENGTHS.get(digits)
+    found = None if length is None else _read(before)
+    if found is None or length is None or length > _BITS[found[0]]:
+        return None
+    return *found, length
+
+
+def _beyond(version: int, length: int) -> int:
+    """The bits after a prefix, all set."""
+    return (1 << _BITS[version] - length) - 1
 
 
 def network_messages(found: Network | None) -> Messages:

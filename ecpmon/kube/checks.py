@@ -53,11 +53,13 @@ from ecpmon.kube.storage import (
 )
 from ecpmon.kube.webhooks import webhook_configuration_causes
 from ecpmon.kube.workloads import (
+    MAX_UNAVAILABLE_SINCE,
     daemon_set_causes,
     deployment_causes,
     replica_set_causes,
     replication_controller_causes,
     stateful_set_causes,
+    unavailable_causes,
 )
 
 Check = Callable[[Document, Document | None], Causes]
@@ -165,7 +167,7 @@ def check(document: Document, *, old: Document | None = None, minor: str = schem
     if not findings.fine:
         return Verdict(decoded, findings)
     fill_defaults(group, kind, decoded)
-    return Verdict(decoded, findings, tuple(causes_of(group, version, kind, decoded, old)))
+    return Verdict(decoded, findings, tuple(causes_of(group, version, kind, decoded, old, minor)))
 
 
 def decoded_as(
@@ -190,9 +192,15 @@ _ONLY_METADATA: Final[Node] = {
 
 
 def causes_of(
-    group: str, version: str, kind: str, document: Document, old: Document | None = None
+    group: str,
+    version: str,
+    kind: str,
+    document: Document,
+    old: Document | None = None,
+    minor: str = schemas.SERVER_MINOR,
 ) -> Iterator[Cause]:
-    """Everything wrong with a decoded object that has its defaults; `old` is what it takes the place of."""
+    """Everything wrong with a decoded object that has its defaults; `old` is what it takes the place of. Where a server
+    of another version refuses more, `minor` says which it is."""
     typed = schemas.definition_name(group, version, kind) is not None
     rules = _RULES.get((group, kind)) if typed else None  # they rely on what decoding gives
     found = rules or Rules(namespaced="namespace" in document["metadata"])
@@ -202,9 +210,15 @@ def causes_of(
     yield from metadata_causes(shown, found.name, namespaced=found.namespaced, custom=custom)
     yield from _late_finalizers(document["metadata"], old)
     yield from found.check(document, old)
+    if (group, kind) == ("apps", "StatefulSet") and _number(minor) >= MAX_UNAVAILABLE_SINCE:
+        yield from unavailable_causes(document)
     if rules is None:
         node = schemas.schema_of_kind(group, version, kind)
         yield from _missing(document, node, "")
+
+
+def _number(minor: str) -> int:
+    return int(minor.rpartition(".")[2])
 
 
 def _late_finalizers(metadata: Document, old: Document | None) -> Causes:

@@ -24,12 +24,11 @@ _HELD: Final = {
 
 def config_map_causes(document: Document, old: Document | None) -> Causes:
     texts, binary = document.get("data") or {}, document.get("binaryData") or {}
+    yield from _keys(texts, "data")
     for key in texts:
-        yield from of_messages(f"data[{key}]", key, names.config_key(key))
         if key in binary:
             yield invalid(f"data[{key}]", key, "duplicate of key present in binaryData")
-    for key in binary:
-        yield from of_messages(f"binaryData[{key}]", key, names.config_key(key))
+    yield from _keys(binary, "binaryData")
     size = sum(len(text.encode()) for text in texts.values()) + sum(map(_size, binary.values()))
     if size > MAX_SIZE:
         yield too_long("[]", MAX_SIZE)
@@ -38,14 +37,19 @@ def config_map_causes(document: Document, old: Document | None) -> Causes:
 
 def secret_causes(document: Document, old: Document | None) -> Causes:
     data = document.get("data") or {}
-    for key in data:
-        yield from of_messages(f"data[{key}]", key, names.config_key(key))
+    yield from _keys(data, "data")
     if sum(map(_size, data.values())) > MAX_SIZE:
         yield too_long("data", MAX_SIZE)
     yield from _of_type(document, data)
     if old is not None and document.get("type") != old.get("type"):
         yield immutable("type", document.get("type"))
     yield from _frozen(document, old, ("data",))
+
+
+def _keys(holder: Mapping[str, str], path: str) -> Causes:
+    for key in holder:
+        if messages := names.config_key(key):
+            yield from of_messages(f"{path}[{key}]", key, messages)
 
 
 def _size(text: str) -> int:

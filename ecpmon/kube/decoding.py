@@ -24,6 +24,8 @@ _INT_OR_STRING: Final = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
 _NEVER: Final = "0001-01-01T00:00:00Z"
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d([.,]\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
+_ONLY_TEXT: Final = frozenset((str,))  # what thousands of values are, asked of all at once
+
 # The way to a value, from the inside out: (outer way, key or index); rendered only where something is wrong.
 _Way = tuple[Any, Any] | None
 
@@ -141,10 +143,13 @@ def _struct(fields: dict[str, _Type], keep: bool) -> _Type:
 
 def _map(inner: _Type) -> _Type:
     decoder, zero = inner
+    texts = decoder is _string
 
     def decode_map(value: Any, way: _Way, found: Findings) -> Any:
         if value.__class__ is not dict:
             return _wrong(value, way, found, "map[string]string", {})
+        if texts and _ONLY_TEXT.issuperset(map(type, value.values())):
+            return value.copy()
         return {
             key: zero() if item is None else decoder(item, (way, key), found) for key, item in value.items()
         }
@@ -154,10 +159,13 @@ def _map(inner: _Type) -> _Type:
 
 def _list(inner: _Type) -> _Type:
     decoder, zero = inner
+    texts = decoder is _string
 
     def decode_list(value: Any, way: _Way, found: Findings) -> Any:
         if value.__class__ is not list:
             return _wrong(value, way, found, "array", [])
+        if texts and _ONLY_TEXT.issuperset(map(type, value)):
+            return value.copy()
         return [
             zero() if item is None else decoder(item, (way, index), found) for index, item in enumerate(value)
         ]

@@ -37,19 +37,19 @@ _NAME_LABELS: Final = ("batch.kubernetes.io/job-name", "job-name")
 
 def job_causes(document: Document, old: Document | None) -> Causes:
     spec, name = document.get("spec") or {}, document["metadata"].get("name", "")
-    yield from _spec(_labelled(spec, name), "spec")
-    selector = spec.get("selector")
+    labelled = _labelled(spec, name)
+    yield from _spec(labelled, "spec")
+    selector, own = spec.get("selector"), bool(spec.get("manualSelector"))
     wrong = list(selector_causes(selector, "spec.selector"))
     yield from wrong
-    if spec.get("manualSelector"):
-        if selector is None:
-            yield required("spec.selector")
-        labels = ((spec.get("template") or {}).get("metadata") or {}).get("labels") or {}
-        if not wrong and not matches(selector, labels):
-            detail = "`selector` does not match template `labels`"
-            yield invalid("spec.template.metadata.labels", labels, detail)
-    elif selector is not None and old is None:
+    if own and selector is None:
+        yield required("spec.selector")
+    elif selector is not None and not own and old is None:
         yield invalid("spec.selector", selector, "`selector` not auto-generated")
+    labels = ((labelled.get("template") or {}).get("metadata") or {}).get("labels") or {}
+    if not wrong and (own or (selector is not None and old is None)) and not matches(selector, labels):
+        detail = "`selector` does not match template `labels`"
+        yield invalid("spec.template.metadata.labels", labels, detail)
     completions = spec.get("completions", 0)
     if spec.get("completionMode") == "Indexed" and completions > 0:
         host = f"{name}-{completions - 1}"

@@ -65,16 +65,16 @@ def _namespace(metadata: Mapping[str, Any], namespaced: bool) -> Causes:
 def label_causes(labels: Mapping[str, str], path: str) -> Causes:
     """Keys and values of a label map; every cause names the map, as the server does."""
     for key, value in labels.items():
-        of_key, of_value = names.qualified_name(key), names.label_value(value)
-        if of_key or of_value:  # nearly never, and there may be thousands
-            yield from of_messages(path, key, of_key)
-            yield from of_messages(path, value, of_value)
+        if not names.is_label(key, value):
+            yield from of_messages(path, key, names.qualified_name(key))
+            yield from of_messages(path, value, names.label_value(value))
 
 
 def annotation_causes(annotations: Mapping[str, str], path: str) -> Causes:
     size = 0
     for key, value in annotations.items():
-        yield from of_messages(path, key, names.qualified_name(key.lower()))
+        if not names.is_label(key, ""):
+            yield from of_messages(path, key, names.qualified_name(key.lower()))
         size += len(key.encode()) + len(value.encode())
     if size > MAX_ANNOTATIONS:
         yield too_long(path, MAX_ANNOTATIONS)

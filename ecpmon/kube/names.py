@@ -20,8 +20,10 @@ _DNS_OLD_LABEL: Final = re.compile(_OLD_LABEL)
 _DNS_SUBDOMAIN: Final = re.compile(_SUBDOMAIN)
 _WILDCARD: Final = re.compile(rf"\*\.{_SUBDOMAIN}")
 _NAME_PART: Final = re.compile(_WORD)
+_QUALIFIED: Final = re.compile(rf"(?:{_SUBDOMAIN}/)?{_WORD}")
 _LABEL_VALUE: Final = re.compile(rf"({_WORD})?")
 _CONFIG_KEY: Final = re.compile(r"[-._a-zA-Z0-9]+")
+_VARIABLE: Final = re.compile(r"[ -<>-~]*")
 _HEADER: Final = re.compile(r"[-A-Za-z0-9]+")
 _PERCENT: Final = re.compile(r"[0-9]+%")
 _PORT_NAME: Final = re.compile(r"[-a-z0-9]+")
@@ -115,6 +117,12 @@ def is_path(text: str) -> bool:
     return _PATH.fullmatch(text) is not None
 
 
+def is_label(key: str, value: str) -> bool:
+    """Whether nothing is wrong with either; of long lists each is asked only this."""
+    fits = len(key) <= 63 and len(value) <= 63
+    return fits and _QUALIFIED.fullmatch(key) is not None and _LABEL_VALUE.fullmatch(value) is not None
+
+
 @lru_cache(_CACHED)
 def label_value(text: str) -> Messages:
     found = [too_long(63, "bytes")] if len(text.encode()) > 63 else []
@@ -126,6 +134,8 @@ def label_value(text: str) -> Messages:
 @lru_cache(_CACHED)
 def qualified_name(text: str) -> Messages:
     """`name` or `prefix/name`: keys of labels, annotations, resources."""
+    if len(text) <= 63 and _QUALIFIED.fullmatch(text):  # nearly all: whatever the slash parts is short enough
+        return _FINE
     prefix, slash, name = text.rpartition("/")
     if "/" in prefix:
         return (f"a qualified name must consist of alphanumeric characters, '-', '_' or '.', {_EDGES}",)
@@ -168,7 +178,7 @@ def port(value: int | str) -> Messages:
 
 
 def environment_name(text: str) -> Messages:
-    if all(" " <= sign <= "~" and sign != "=" for sign in text):
+    if _VARIABLE.fullmatch(text):
         return _FINE
     return (
         "a valid environment variable name must consist only of printable ASCII characters other than '='",

@@ -33,6 +33,7 @@ _DNS: Final = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
 _PREEMPTION: Final = ("Never", "PreemptLowerPriority")
 _MAX_NAME_SERVERS: Final = 3
 _MAX_SEARCHES: Final = 32
+_MAX_HOSTNAME: Final = 64  # what Linux holds
 # What the server lets an update of a pod change.
 _OPEN: Final = ("activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "schedulingGates")
 
@@ -157,11 +158,25 @@ def _names(spec: Mapping[str, Any], path: str) -> Causes:
         "priorityClassName": names.dns_subdomain,
         "runtimeClassName": names.dns_subdomain,
         "hostname": names.dns_label,
+        "hostnameOverride": names.dns_subdomain,
         "subdomain": names.dns_label,
     }
     for key, rule in rules.items():
         if spec.get(key):
             yield from of_messages(f"{path}.{key}", spec[key], rule(spec[key]))
+    yield from _other_hostname(spec, f"{path}.hostnameOverride")
+
+
+def _other_hostname(spec: Mapping[str, Any], at: str) -> Causes:
+    """Of a name that takes the place of all others, open by default since 1.35."""
+    name = spec.get("hostnameOverride")
+    if not name:
+        return
+    if len(name) > _MAX_HOSTNAME:
+        yield invalid(at, name, names.too_long(_MAX_HOSTNAME))
+    for other in ("setHostnameAsFQDN", "hostNetwork"):
+        if spec.get(other):
+            yield forbidden(at, f"may not be set when `{other}` is true")
 
 
 def _overhead(amounts: Mapping[str, str], path: str) -> Causes:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ecpmon.kube import names
-from ecpmon.kube.addresses import network, network_messages
+from ecpmon.kube.addresses import Network, is_network, network, network_messages
 from ecpmon.kube.causes import (
     Causes,
     Document,
@@ -83,13 +83,16 @@ def _block(block: Mapping[str, Any], at: str) -> Causes:
     if whole is None:
         return
     for index, part in enumerate(block.get("except") or ()):
-        within = network(part)
-        if within is not None and within.plain and whole.holds(within):
-            continue
-        field = f"{at}.except[{index}]"
-        yield from of_messages(field, part, network_messages(within))
-        if within is not None and not whole.holds(within):
-            yield invalid(field, part, f"must be a strict subset of `cidr` {text}")
+        if not is_network(part, whole):
+            yield from _no_exception(part, f"{at}.except[{index}]", text, whole)
+
+
+def _no_exception(part: str, field: str, text: str, whole: Network) -> Causes:
+    """What keeps a network from being left out of another."""
+    within = network(part)
+    yield from of_messages(field, part, network_messages(within))
+    if within is not None and not whole.holds(within):
+        yield invalid(field, part, f"must be a strict subset of `cidr` {text}")
 
 
 def disruption_budget_causes(document: Document, _: Document | None) -> Causes:

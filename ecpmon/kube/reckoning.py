@@ -37,6 +37,8 @@ def pod_needs(
     """What the pod asks for on one side. `sound`: a container without a limit counts with its request."""
 
     def of(container: Any) -> Amounts:
+        if not defaults and not (isinstance(container, dict) and container.get("resources")):
+            return {}
         both = stated(mapping(container), defaults)
         return amounts({**both["requests"], **both["limits"]} if sound else both[side])
 

@@ -21,6 +21,8 @@ STANDARD: Final = frozenset(
 )  # fmt: skip
 _POD_LEVEL: Final = ("cpu", "memory")
 _HUGE: Final = "hugepages-"
+_REQUESTS: Final = "requests."
+_LONGEST_DOMAIN: Final = 253
 
 
 def is_huge(name: str) -> bool:
@@ -34,9 +36,10 @@ def is_native(name: str) -> bool:
 
 def is_extended(name: str) -> bool:
     """What only whole pieces are given of, such as `nvidia.com/gpu`."""
-    if is_native(name) or name.startswith("requests."):
+    if is_native(name) or name.startswith(_REQUESTS):
         return False
-    return not names.qualified_name(f"requests.{name}")
+    # As a quota counts it, its name has to be good as well.
+    return not names.qualified_name(name) and name.index("/") + len(_REQUESTS) <= _LONGEST_DOMAIN
 
 
 def resource_name_causes(name: str, at: str) -> Causes:

@@ -6,7 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ecpmon.kube import names
-from ecpmon.kube.addresses import address, address_messages, network, network_messages, special_messages
+from ecpmon.kube.addresses import (
+    address,
+    address_messages,
+    is_network,
+    network,
+    network_messages,
+    special_messages,
+)
 from ecpmon.kube.causes import (
     Causes,
     Document,
@@ -218,9 +225,9 @@ def _balancer(spec: Mapping[str, Any]) -> Causes:
         detail = "may only be used when `type` is 'LoadBalancer'"
         yield forbidden("spec.LoadBalancerSourceRanges", detail)
     for index, text in enumerate(ranges):
-        found = network_messages(network(text.strip()))
-        if found:
-            yield from of_messages(f"spec.LoadBalancerSourceRanges[{index}]", text, found)
+        if not is_network(text.strip()):
+            messages = network_messages(network(text.strip()))
+            yield from of_messages(f"spec.LoadBalancerSourceRanges[{index}]", text, messages)
     if not balances:
         for key in ("allocateLoadBalancerNodePorts", "loadBalancerClass"):
             if key in spec:

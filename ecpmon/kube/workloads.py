@@ -30,6 +30,9 @@ _STATEFUL_OPEN: Final = (
     "persistentVolumeClaimRetentionPolicy", "minReadySeconds",
 )  # fmt: skip
 
+# The minor version from which on the gate MaxUnavailableStatefulSet is open and stays so.
+MAX_UNAVAILABLE_SINCE: Final = 37
+
 
 def deployment_causes(document: Document, old: Document | None) -> Causes:
     spec = document.get("spec") or {}
@@ -172,8 +175,19 @@ def _stateful_strategy(strategy: Mapping[str, Any]) -> Causes:
         if rolling is not None:
             yield invalid(path, rolling, "only allowed for updateStrategy 'RollingUpdate'")
     elif rolling is not None:
-        # `maxUnavailable` is behind a gate: the server drops it, whatever it is.
+        # Before 1.37 the server drops `maxUnavailable`, whatever it is.
         yield from not_negative(rolling, ("partition",), path)
+
+
+def unavailable_causes(document: Document) -> Causes:
+    """How many pods of a StatefulSet may be missing while it is updated, since MAX_UNAVAILABLE_SINCE. (1.35.0 to 1.35.3
+    knew it, too.)"""
+    rolling = ((document.get("spec") or {}).get("updateStrategy") or {}).get("rollingUpdate") or {}
+    path = "spec.updateStrategy.rollingUpdate"
+    if "maxUnavailable" in rolling:
+        yield from portion_causes(rolling, "maxUnavailable", path, at_most_all=True)
+        if portion(rolling["maxUnavailable"]) == 0:
+            yield invalid(f"{path}.maxUnavailable", rolling["maxUnavailable"], "cannot be 0")
 
 
 def _claim_templates(spec: Mapping[str, Any]) -> Causes:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import base64
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
@@ -21,14 +21,11 @@ from typing import Any, Final
 import yaml
 from yaml.events import (
     AliasEvent,
-    DocumentEndEvent,
     DocumentStartEvent,
     MappingEndEvent,
     MappingStartEvent,
     ScalarEvent,
     SequenceEndEvent,
-    SequenceStartEvent,
-    StreamEndEvent,
 )
 
 try:  # libyaml: twenty times as fast
@@ -50,7 +47,9 @@ _WORDS: Final[dict[str, Any]] = {
     **dict.fromkeys(("n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"), False),
     "<<": _MERGE,
 }
-_FIRST: Final = frozenset("0123456789+-.~nNtTfFyYoO<")
+# What a plain scalar begins and ends with that stands for a number, as `64Mi` does not.
+_FIRST: Final = frozenset("0123456789+-.")
+_LAST: Final = frozenset("0123456789._abcdefABCDEFnN")
 _INTEGER: Final = re.compile(r"[-+]?(0[xX][0-9a-fA-F]+|0[oO]?[0-7]+|0[bB][01]+|[1-9][0-9]*|0)")
 _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NO_NUMBER: Final = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
@@ -77,7 +76,11 @@ class TooMuch(Exception):
 
 
 class Malformed(Exception):
-    """Not YAML, or none that JSON could say; with the place where it was seen."""
+    """Not YAML, or none that JSON could say; with the place where it was seen, `line` counting from 0."""
+
+    def __init__(self, problem: str, line: int | None = None) -> None:
+        super().__init__(problem)
+        self.line = line
 
 
 @dataclass(slots=True)
@@ -99,21 +102,6 @@ class Stream:
     broken_at: int | None = None
 
 
-class _Frame:
-    """A list or mapping that is being built: `height` levels below it, `before` values before it. Of a hostile text
-    there are 45,000, so it makes no more than it has to."""
-
-    __slots__ = ("anchor", "before", "height", "is_list", "key", "lines", "merges", "value")
-
-    def __init__(self, value: Any, anchor: str | None, before: int) -> None:
-        self.value, self.anchor, self.before = value, anchor, before
-        self.is_list = value.__class__ is list
-        self.key: Any = _NOTHING
-        self.height = 1
-        self.lines: list[int] = []
-        self.merges: list[Any] | None = None
-
-
 def read_stream(text: str, limits: Limits) -> Stream:
     """All documents up to the first fault. Raises TooMuch."""
     if text.count("\n%") > _MAX_DIRECTIVES:
@@ -124,7 +112,7 @@ def read_stream(text: str, limits: Limits) -> Stream:
     except (Malformed, yaml.YAMLError) as error:
         builder.stream.broken = _where(error)
         mark = getattr(error, "problem_mark", None)
-        builder.stream.broken_at = mark.line if mark else None
+        builder.stream.broken_at = mark.line if mark else getattr(error, "line", None)
     except UnicodeError as error:
         builder.stream.broken = f"not text: {error.reason}" if hasattr(error, "reason") else "not text"
     return builder.stream
@@ -137,108 +125,153 @@ def _where(error: Exception) -> str:
 
 
 class _Builder:
+    """One pass over the events, a call for each list and mapping. Of a hostile text there are 45,000, as there are of
+    scalars in them, so that both are read with as few steps as can be: most scalars never leave the loop they are
+    met in."""
+
     def __init__(self, limits: Limits) -> None:
         self.stream = Stream()
         self._limits = limits
-        self._most = limits.values
-        self._frames: list[_Frame] = []
+        self._events: Iterator[Any] = iter(())
+        self._left = limits.values
+        self._way: list[Any] = []  # keys and indexes that lead to what is being built
+        self._lowest = 0  # how deep it went since the anchor began that is being built
         self._anchors: dict[str, tuple[Any, int, int]] = {}  # value, how many values, how deep
-        self._root: Any = None
-        self._values = 0
         self._aliases = 0
+        self._dropped: list[Any] = []  # kept, so that nothing else gets the `id` that their lines are under
 
     def read(self, next_event: Callable[[], Any]) -> None:
-        """All events. Most are plain scalars in a list or a mapping: they go the short way, which is a third of the
-        time of a hostile text."""
-        while True:
-            event = next_event()
+        """All documents. Raises TooMuch, Malformed and what the parser does."""
+        self._events = iter(next_event, None)
+        for event in self._events:
             kind = event.__class__
-            if kind is ScalarEvent:
-                if event.tag is None and event.anchor is None and self._frames:
-                    self._values += 1
-                    if self._values > self._most:
-                        raise TooMuch("values", self._most)
-                    value = event.value
-                    if event.implicit[0] and (not value or value[0] in _FIRST) and len(value) <= _MAX_PLAIN:
-                        value = _plain(value, event)
-                    frame = self._frames[-1]
-                    if frame.is_list and value is not _MERGE:
-                        frame.value.append(value)
-                        frame.lines.append(event.start_mark.line)
-                    elif frame.key is _NOTHING and value.__class__ is str:
-                        frame.key = value
-                        frame.lines.append(event.start_mark.line)
-                    else:
-                        self._put(value, 0, event)
-                else:
-                    self._scalar(event)
-            elif not self._take(event):
-                return
-
-    def _take(self, event: Any) -> bool:
-        """What is no scalar; False after the last event."""
-        kind = type(event)
-        if kind is MappingStartEvent or kind is SequenceStartEvent:
-            self._start(event, {} if kind is MappingStartEvent else [])
-        elif kind is MappingEndEvent or kind is SequenceEndEvent:
-            self._end()
-        elif kind is AliasEvent:
-            self._alias(event)
-        elif kind is DocumentStartEvent:
-            self._begin_document(event)
-        elif kind is DocumentEndEvent:
-            self.stream.documents.append(self._root)
-        return kind is not StreamEndEvent
-
-    def _begin_document(self, event: Any) -> None:
-        self.stream.begun.append(event.start_mark.line)
-        if len(self.stream.begun) > self._limits.documents:
-            raise TooMuch("documents", self._limits.documents)
-        self._root = None
-        self._anchors.clear()
+            if kind is DocumentStartEvent:
+                self.stream.begun.append(event.start_mark.line)
+                if len(self.stream.begun) > self._limits.documents:
+                    raise TooMuch("documents", self._limits.documents)
+                self._anchors.clear()
+                self._count(1)
+                root = self._node(next(self._events))
+                next(self._events)  # the end of the document, if it ends well
+                self.stream.documents.append(None if root is _MERGE else root)
 
     def _count(self, values: int) -> None:
-        self._values += values
-        if self._values > self._most:
-            raise TooMuch("values", self._most)
+        self._left -= values
+        if self._left < 0:
+            raise TooMuch("values", self._limits.values)
 
-    def _scalar(self, event: Any) -> None:
-        self._count(1)
-        value = event.value
-        if event.tag is not None:
-            value = value if event.tag == "!" else _tagged(event)
-        elif event.implicit[0] and (not value or value[0] in _FIRST):
-            value = _plain(value, event) if len(value) <= _MAX_PLAIN else value
-        if event.anchor is not None:
-            self._anchors[event.anchor] = (value, 1, 0)
-        self._put(value, 0, event)
+    def _list(self) -> list[Any]:
+        found: list[Any] = []
+        lines: list[int] = []
+        for event in self._events:
+            kind = event.__class__
+            if kind is SequenceEndEvent:
+                break
+            self._left -= 1
+            if self._left < 0:
+                raise TooMuch("values", self._limits.values)
+            lines.append(event.start_mark.line)
+            if kind is ScalarEvent and event.anchor is None:
+                value = event.value
+                plain, quoted = event.implicit
+                if value[:1] in _FIRST or value in _WORDS if plain else not quoted:
+                    value = _scalar(event)
+            else:
+                self._way.append(len(found))
+                value = self._node(event)
+                self._way.pop()
+            found.append("<<" if value is _MERGE else value)
+        if lines:
+            self.stream.lines[id(found)] = lines
+        return found
 
-    def _start(self, event: Any, value: Any) -> None:
-        if event.tag is not None and event.tag not in ("!", _TAG + "map", _TAG + "seq"):
-            raise _fault(f"a tag that is not known: {event.tag[:60]}", event)
-        self._count(1)
-        if self._frames and (self._frames[-1].is_list or self._frames[-1].key is _NOTHING):
-            self._frames[-1].lines.append(event.start_mark.line)
-        self._frames.append(_Frame(value, event.anchor, self._values - 1))
-        if len(self._frames) > self._limits.depth:
-            raise TooMuch("levels", self._limits.depth)
+    def _mapping(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        lines: list[int] = []
+        merged: list[Any] = []
+        for event in self._events:
+            kind = event.__class__
+            if kind is MappingEndEvent:
+                break
+            self._left -= 2
+            if self._left < 0:
+                raise TooMuch("values", self._limits.values)
+            key = event.value if kind is ScalarEvent else None
+            if (
+                key is None
+                or event.anchor is not None
+                or not event.implicit[0]
+                or key[:1] in _FIRST
+                or key in _WORDS
+            ):
+                key = self._key(event)
+            line = event.start_mark.line
+            given = next(self._events)
+            if given.__class__ is ScalarEvent and given.anchor is None:
+                value = given.value
+                plain, quoted = given.implicit
+                if value[:1] in _FIRST or value in _WORDS if plain else not quoted:
+                    value = _scalar(given)
+            else:
+                self._way.append(key)
+                value = self._node(given)
+                self._way.pop()
+            if key is _MERGE:
+                merged.append(value)
+                continue
+            if key in found:
+                self._double(found, key, line)
+            else:
+                lines.append(line)
+            found[key] = "<<" if value is _MERGE else value
+        if lines:
+            self.stream.lines[id(found)] = lines
+        return self._merged(found, merged) if merged else found
 
-    def _end(self) -> None:
-        frame = self._frames.pop()
-        if frame.lines:
-            self.stream.lines[id(frame.value)] = frame.lines
-        else:  # one that had this number is gone
-            self.stream.lines.pop(id(frame.value), None)
-        for merged in frame.merges or ():
-            for source in merged if isinstance(merged, list) else (merged,):
+    def _merged(self, found: dict[str, Any], merged: list[Any]) -> dict[str, Any]:
+        """What stands there goes before what is merged, and that in its order."""
+        self._dropped.append(merged)
+        for given in merged:
+            for source in given if isinstance(given, list) else (given,):
                 if not isinstance(source, dict):
                     raise Malformed("only a mapping can be merged")
-                frame.value.update({k: v for k, v in source.items() if k not in frame.value})
-        if frame.anchor is not None:
-            self._anchors[frame.anchor] = (frame.value, self._values - frame.before, frame.height)
-        self._put(frame.value, frame.height, None)
+                found.update({k: v for k, v in source.items() if k not in found})
+        return found
 
-    def _alias(self, event: Any) -> None:
+    def _node(self, event: Any) -> Any:
+        """Whatever begins here; it is counted already."""
+        kind = event.__class__
+        if kind is AliasEvent:
+            return self._alias(event)
+        if event.anchor is not None:
+            return self._anchored(event)
+        if kind is ScalarEvent:
+            return _scalar(event)
+        if event.tag is not None and event.tag not in ("!", _TAG + "map", _TAG + "seq"):
+            raise _fault(f"a tag that is not known: {event.tag[:60]}", event)
+        depth = len(self._way) + 1
+        if depth > self._limits.depth:
+            raise TooMuch("levels", self._limits.depth)
+        if depth > self._lowest:
+            self._lowest = depth
+        return self._mapping() if kind is MappingStartEvent else self._list()
+
+    def _key(self, event: Any) -> Any:
+        """_MERGE, or text: keys are text in JSON. What is none is not gone into."""
+        value = self._node(event) if event.__class__ in (ScalarEvent, AliasEvent) else []
+        return value if value is _MERGE else _key(value, event)
+
+    def _anchored(self, event: Any) -> Any:
+        """With how many values it holds and how deep it is: each alias counts as much."""
+        name, event.anchor = event.anchor, None
+        left, outside, depth = self._left, self._lowest, len(self._way)
+        self._lowest = depth
+        value = self._node(event)
+        self._anchors[name] = (value, left - self._left + 1, self._lowest - depth)
+        self._lowest = max(self._lowest, outside)
+        return value
+
+    def _alias(self, event: Any) -> Any:
         found = self._anchors.get(event.anchor)
         if found is None:
             raise _fault(f"an alias of nothing that is complete: {event.anchor[:60]}", event)
@@ -246,54 +279,25 @@ class _Builder:
         if self._aliases > self._limits.aliases:
             raise TooMuch("aliases", self._limits.aliases)
         value, values, height = found
-        self._count(values)
-        if len(self._frames) + height > self._limits.depth:
+        self._count(values - 1)
+        depth = len(self._way) + height
+        if depth > self._limits.depth:
             raise TooMuch("levels", self._limits.depth)
-        self._put(value, height, event)
+        self._lowest = max(self._lowest, depth)
+        return value
 
-    def _put(self, value: Any, height: int, event: Any) -> None:
-        if not self._frames:
-            self._root = None if value is _MERGE else value
-            return
-        frame = self._frames[-1]
-        if height >= frame.height:
-            frame.height = height + 1
-        target = frame.value
-        if frame.is_list or frame.key is _NOTHING:
-            if event is not None:
-                frame.lines.append(event.start_mark.line)
-            if frame.is_list:
-                target.append("<<" if value is _MERGE else value)
-            else:
-                frame.key = _MERGE if value is _MERGE else _key(value, event)
-        elif frame.key is _MERGE:
-            frame.merges = frame.merges or []
-            frame.merges.append(value)
-            frame.lines.pop()
-            frame.key = _NOTHING
-        else:
-            if frame.key in target:
-                self._double(frame)
-            target[frame.key] = "<<" if value is _MERGE else value
-            frame.key = _NOTHING
-
-    def _double(self, frame: _Frame) -> None:
+    def _double(self, holder: dict[str, Any], key: str, line: int) -> None:
         """A key that was there: it stays where it was in the order, and stands where it was given last."""
-        line = frame.lines.pop()
+        self._dropped.append(holder[key])
         if len(self.stream.doubled) < _MAX_DOUBLED:
-            self.stream.doubled.append((len(self.stream.documents), self._path()))
-            self.stream.moved[id(frame.value), frame.key] = line
-
-    def _path(self) -> str:
-        """Of the value that is about to be put."""
-        steps = (len(f.value) if isinstance(f.value, list) else f.key for f in self._frames)
-        return ".".join("<<" if step is _MERGE else str(step) for step in steps)[:500]
+            way = ".".join("<<" if step is _MERGE else str(step) for step in (*self._way, key))
+            self.stream.doubled.append((len(self.stream.documents), way[:500]))
+            self.stream.moved[id(holder), key] = line
 
 
 def _fault(problem: str, event: Any) -> Malformed:
-    mark = getattr(event, "start_mark", None)
-    place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-    return Malformed(problem + place)
+    mark = event.start_mark
+    return Malformed(f"{problem}, line {mark.line + 1}, column {mark.column + 1}", mark.line)
 
 
 def _key(value: Any, event: Any) -> str:
@@ -309,7 +313,17 @@ def _key(value: Any, event: Any) -> str:
     raise _fault("a key that is a list or a mapping", event)
 
 
-def _plain(text: str, event: Any) -> Any:
+def _scalar(event: Any) -> Any:
+    """What a scalar stands for: by its tag, or by how it looks if it is plain."""
+    text = event.value
+    if event.tag is not None:
+        return text if event.tag == "!" else _tagged(event)
+    if not event.implicit[0] or len(text) > _MAX_PLAIN:
+        return text
+    if text[:1] not in _FIRST:
+        return _WORDS.get(text, text)
+    if text[-1] not in _LAST:
+        return text
     if "/" in text or ":" in text or text.count(".") > 1:  # addresses and times, of which long lists are made
         return text
     if text[-1:] in "fFnN" and _NO_NUMBER.fullmatch(text):

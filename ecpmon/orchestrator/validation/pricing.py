@@ -1,7 +1,8 @@
 """What a manifest costs per month: tenants buy presets, so it is the smallest that holds what the objects ask for.
 
 A manifest that says which preset it was rendered for costs that one, as long as its objects fit. Beyond the largest
-preset the same prices are added up. Nothing that asks for nothing costs anything.
+preset the same prices are added up. Without a pod, a claim or a request
+nothing is to be paid; a pod that states nothing still runs somewhere, and costs the smallest preset.
 """
 
 from __future__ import annotations

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Final
 
 from ecpmon.kube.shapes import group_of, items, mapping
-from ecpmon.kube.templates import PodTemplate, pod_templates
+from ecpmon.kube.templates import pod_templates
 from ecpmon.orchestrator.validation.kubectl_yaml import Limits, Stream, TooMuch, read_stream
 from ecpmon.orchestrator.validation.places import Lines
 from ecpmon.orchestrator.validation.report import Finding, Severity
@@ -25,50 +23,26 @@ _CODES: Final = {
 }
 
 
-@dataclass(frozen=True)
 class Document:
-    """One object with its place in the stream."""
+    """One object with its place in the stream, `index`. `namespace` is "" for none. `templates` are those of its pods,
+    but if it is `crowded`: of pods with so many containers that nobody looks at them."""
 
-    index: int
-    body: dict[str, Any]
+    __slots__ = (
+        "body", "crowded", "group", "index", "kind", "metadata", "name", "namespace", "spec", "templates",
+    )  # fmt: skip
 
-    @cached_property
-    def kind(self) -> str:
-        return str(self.body.get("kind", ""))
-
-    @cached_property
-    def group(self) -> str:
-        return group_of(self.body)
-
-    @cached_property
-    def metadata(self) -> dict[str, Any]:
-        return mapping(self.body.get("metadata"))
-
-    @cached_property
-    def name(self) -> str:
-        return str(self.metadata.get("name", ""))
-
-    @cached_property
-    def namespace(self) -> str:
-        """ "" for none."""
-        return str(self.metadata.get("namespace") or "")
-
-    @cached_property
-    def spec(self) -> dict[str, Any]:
-        return mapping(self.body.get("spec"))
-
-    @cached_property
-    def templates(self) -> list[PodTemplate]:
-        """But those of pods with so many containers that nobody looks at them."""
-        return [] if self.crowded else self._all_templates
-
-    @cached_property
-    def crowded(self) -> bool:
-        return any(template.size() > MAX_CONTAINERS for template in self._all_templates)
-
-    @cached_property
-    def _all_templates(self) -> list[PodTemplate]:
-        return pod_templates(self.body)
+    def __init__(self, index: int, body: dict[str, Any]) -> None:
+        self.index = index
+        self.body = body
+        self.kind = str(body.get("kind", ""))
+        self.group = group_of(body)
+        self.metadata = mapping(body.get("metadata"))
+        self.name = str(self.metadata.get("name", ""))
+        self.namespace = str(self.metadata.get("namespace") or "")
+        self.spec = mapping(body.get("spec"))
+        templates = pod_templates(body)
+        self.crowded = any(template.size() > MAX_CONTAINERS for template in templates)
+        self.templates = [] if self.crowded else templates
 
     def finding(self, severity: Severity, code: str, path: str, **values: Any) -> Finding:
         return Finding(severity, code, self.index, f"{self.kind}/{self.name}"[:200], path[:500], values)

@@ -70,8 +70,9 @@ def _of_environment(path: str, container: dict[str, Any]) -> References:
             if found.get("optional") is not True:
                 yield f"{path}.envFrom.{number}.{way}.name", kind, found.get("name")
     for number, variable in enumerate(items(container.get("env"))):
-        for way, kind in _KEYS:
-            found = mapping(mapping(mapping(variable).get("valueFrom")).get(way))
+        given = mapping(mapping(variable).get("valueFrom"))
+        for way, kind in _KEYS if given else ():
+            found = mapping(given.get(way))
             if found.get("optional") is not True:
                 yield f"{path}.env.{number}.valueFrom.{way}.name", kind, found.get("name")
 

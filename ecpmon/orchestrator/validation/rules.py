@@ -66,7 +66,7 @@ def _refusals(document: Document, version: str) -> Iterator[Finding]:
         return
     # Of unknown fields the server says no more than that; whoever mends a manifest wants to hear the rest as well.
     fill_defaults(group, kind, decoded)
-    for cause in causes_of(group, number, kind, decoded):
+    for cause in causes_of(group, number, kind, decoded, minor=version):
         yield document.error(_code(cause), _path(cause), detail=cause.message[:_LONGEST])
 
 

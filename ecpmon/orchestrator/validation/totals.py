@@ -91,19 +91,19 @@ def quota_findings(around: Surroundings) -> Iterator[Finding]:
         used = _used(around, namespace)
         for quota in quotas:
             for name, hard in mapping(quota.spec.get("hard")).items():
-                yield from _against(quota, str(name), hard, used)
+                plain = name if "." in name or "/" in name or name in used else f"requests.{name}"
+                if plain in used:
+                    yield from _against(quota, name, hard, used[plain])
 
 
-def _against(quota: Document, name: str, hard: Any, used: Amounts) -> Iterator[Finding]:
-    path = f"spec.hard.{name}"
+def _against(quota: Document, name: str, hard: Any, asked: Decimal) -> Iterator[Finding]:
     try:
         granted = quantity(hard)
     except ValueError:
         return  # reported where it stands
-    plain = name if "." in name or "/" in name or name in used else f"requests.{name}"
-    asked = used.get(plain, Decimal(0))
     if asked > granted:
-        yield quota.error("QUOTA_EXCEEDED", path, asked=f"{asked.normalize():f}"[:60], hard=str(hard)[:60])
+        said = f"{asked.normalize():f}"[:60]
+        yield quota.error("QUOTA_EXCEEDED", f"spec.hard.{name}", asked=said, hard=str(hard)[:60])
 
 
 def _used(around: Surroundings, namespace: str) -> Amounts:

@@ -42,6 +42,9 @@ def fields(document: Document, old: Document | None = None) -> set[str]:
 POD_SPEC: list[tuple[dict[str, Any], set[str]]] = [
     ({"nodeSelector": {"a": "b c"}}, {f"{SPEC}.nodeSelector"}),
     ({"hostname": "a.b"}, {f"{SPEC}.hostname"}),
+    ({"hostnameOverride": "a.b"}, set()),
+    ({"hostnameOverride": "A_b"}, {f"{SPEC}.hostnameOverride"}),
+    ({"hostnameOverride": "a." * 32 + "a", "setHostnameAsFQDN": True}, {f"{SPEC}.hostnameOverride"}),
     ({"activeDeadlineSeconds": 0}, {f"{SPEC}.activeDeadlineSeconds"}),
     ({"dnsPolicy": "None"}, {f"{SPEC}.dnsConfig"}),
     ({"dnsConfig": {"nameservers": ["x"]}}, {f"{SPEC}.dnsConfig.nameservers[0]"}),
@@ -203,7 +206,11 @@ OTHERS: list[tuple[str, dict[str, Any], set[str]]] = [
      {"spec.podFailurePolicy.rules[0].action", "spec.podFailurePolicy.rules[0].onExitCodes.values[0]"}),
     ("jobs", {"spec.successPolicy": {"rules": [{"succeededIndexes": "0,9"}]}},
      {"spec.successPolicy.rules[0].succeededIndexes"}),
-    ("jobs", {"spec.selector": {"matchLabels": {"a": "b"}}}, {"spec.selector"}),
+    ("jobs", {"spec.selector": {"matchLabels": {"a": "b"}}}, {"spec.selector", "spec.template.metadata.labels"}),
+    ("jobs", {"spec.selector": {"matchLabels": {"a": "b"}}, "spec.template.metadata.labels": {"a": "b"}},
+     {"spec.selector"}),
+    ("jobs", {"spec.manualSelector": True, "spec.selector": {"matchLabels": {"a": "b"}}},
+     {"spec.template.metadata.labels"}),
     ("jobs", {"spec.maxFailedIndexes": 9},
      {"spec.maxFailedIndexes", "spec.backoffLimitPerIndex"}),
     ("cronjobs", {"spec.schedule": "TZ=UTC 0 2 * * *"}, {"spec.schedule"}),
@@ -519,3 +526,12 @@ def test_a_secret_that_is_deeply_nested_is_refused_and_nothing_fails() -> None:
 def test_an_object_of_a_version_that_is_not_known_is_judged_without_a_slip() -> None:
     spec = {"containers": [{"name": "a", "resources": {"limits": {"cpu": 1}}}]}
     assert check({"apiVersion": "v9", "kind": "Pod", "metadata": {"name": "a"}, "spec": spec}).causes == ()
+
+
+@pytest.mark.parametrize(("minor", "expected"), [("1.36", set()), ("1.37", {"maxUnavailable"})])
+def test_a_stateful_set_may_not_keep_all_its_pods_once_the_server_looks_at_it(
+    minor: str, expected: set[str]
+) -> None:
+    rolling = {"spec.updateStrategy.rollingUpdate": {"maxUnavailable": "0%"}}
+    told = check(with_changes(bases()["statefulsets"], rolling), minor=minor).causes
+    assert {cause.field.rpartition(".")[2] for cause in told} == expected
