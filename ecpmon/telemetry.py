@@ -183,12 +183,22 @@ class Telemetry:
             "Tenants that change so often today that their timeline is kept by the minute",
             registry=r,
         )
+        self.disk_size = Gauge(
+            "ecpmon_database_disk_size_bytes",
+            "Size of the disk of the database; 0: it is on another machine",
+            registry=r,
+        )
+        self.disk_free = Gauge(
+            "ecpmon_database_disk_free_bytes",
+            "Free on the disk of the database; 0 with a size of 0: it is on another machine",
+            registry=r,
+        )
         self.rule_errors = Gauge("ecpmon_alert_evaluation_errors", "Rule evaluations that failed", registry=r)
         # Shown unless `stop_leading` was the last that was said of it: who has no database has no leader.
         self._leads = True
         of_leaders = (
             self.term, self.active_tenants, self.outbox_pending, self.outbox_parked, self.rollup_backlog,
-            self.objective_backlog, self.quarantined, self.crowded, self.pull_lag,
+            self.objective_backlog, self.quarantined, self.crowded, self.pull_lag, self.disk_size, self.disk_free,
         )  # fmt: skip
         self._of_leaders = {family.name for gauge in of_leaders for family in gauge.describe()}
 

@@ -41,6 +41,11 @@ class Component(TypedDict):
     leadership: Annotated[str, Field(examples=["leader"])]
     database_ms: NotRequired[float]
     writes: NotRequired[Annotated[str, Field(description="`ok`, or why nothing is stored.", examples=["ok"])]]
+    disk: NotRequired[
+        Annotated[
+            str, Field(description="`ok`, or how little is free where the database is.", examples=["ok"])
+        ]
+    ]
     sources: NotRequired[Annotated[Mapping[str, SourceState], Field(examples=[{}])]]
 
 

@@ -15,6 +15,7 @@ from ecpmon.storage.database import Database
 from ecpmon.storage.lease import Lease, leads_somebody
 from ecpmon.storage.migrations import is_current
 from ecpmon.storage.queries import load
+from ecpmon.storage.room import room_of
 
 _log = structlog.get_logger(__name__)
 # For so long what was heard of the leadership is told again, and for so long an answer is waited for by who only asks
@@ -95,6 +96,7 @@ class Readiness:
             writes = await self._writes()
             leadership = await self._known_leadership(current)
             sources = await self._sources() if current else {}
+            room = await room_of(self._database)
         except EcpError as error:
             return {"ok": False, "database": error.message, "migrations": "unknown", "leadership": "unknown"}
         # A front answers whether somebody works or not.
@@ -104,6 +106,8 @@ class Readiness:
             "database": "ok",
             "database_ms": round(seconds * 1000, 2),
             "writes": writes,
+            # Scarce room makes nobody less ready: what is stored is stored.
+            **({} if room is None else {"disk": f"scarce: {room}" if room.is_scarce else "ok"}),
             "migrations": "current" if current else "pending: run `ecpmon migrate`",
             "leadership": leadership,
             "sources": sources,

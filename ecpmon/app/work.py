@@ -41,6 +41,7 @@ from ecpmon.ports.quarantine import ROLLING_SLA
 from ecpmon.statements.service import StatementService
 from ecpmon.storage.bus import BusKeeping
 from ecpmon.storage.outbox import PgOutbox
+from ecpmon.storage.room import room_of
 from ecpmon.workers import TenantWorkers, Workers
 
 # Seconds that a round of evaluations waits for tenants whose rules take long.
@@ -327,4 +328,7 @@ class Work:
             telemetry.rollup_backlog.set(await self.keeping.backlog())
             telemetry.show_quarantined(await self._stores.quarantine.counts())
             telemetry.crowded.set(await self.keeping.crowded())
+            room = await room_of(self._stores.database)
+            telemetry.disk_size.set(0 if room is None else room.size)
+            telemetry.disk_free.set(0 if room is None else room.free)
             telemetry.tenants.durations(await self._deployments.store.durations())

@@ -6,12 +6,13 @@ from typing import Any, Final
 
 from pydantic import SecretStr
 
-from ecpmon.app.doctor.findings import ERROR, OK, WARNING, Clock, Finding, Level, clocks, unset
+from ecpmon.app.doctor.findings import ERROR, OK, SKIPPED, WARNING, Clock, Finding, Level, clocks, unset
 from ecpmon.errors import EcpError
 from ecpmon.settings import Settings
 from ecpmon.storage.database import Database
 from ecpmon.storage.migrations import is_current
 from ecpmon.storage.queries import load
+from ecpmon.storage.room import Room, room_of
 
 # Versions that the tests run on, or that differ from those in nothing that we use.
 POSTGRES: Final = range(15, 19)
@@ -42,6 +43,7 @@ async def database(subject: str, url: SecretStr | None, settings: Settings, now:
             row = await connection.fetchrow(load("doctor")["about"])
         after = now()
         current = await is_current(store)
+        room = await room_of(store)
     except EcpError as error:
         return [
             Finding(
@@ -53,6 +55,7 @@ async def database(subject: str, url: SecretStr | None, settings: Settings, now:
     return [
         *_about(subject, row, settings),
         _migrations(subject, current),
+        _room(subject, room),
         clocks(subject, row["now"], before, after),
     ]
 
@@ -74,6 +77,18 @@ def _about(subject: str, row: Any, settings: Settings) -> list[Finding]:
             Finding(ERROR, subject, "is a replica and takes no writes", "name the primary in the URL")
         )
     return found
+
+
+def _room(subject: str, room: Room | None) -> Finding:
+    where = f"{subject} disk"
+    if room is None:
+        return Finding(
+            SKIPPED, where, "is not to be seen from here", "watch it where it is: a full disk stores nothing"
+        )
+    if room.is_scarce:
+        todo = "make room there, or keep samples for a shorter time (ECPMON_RAW_RETENTION_DAYS and others)"
+        return Finding(WARNING, where, str(room), todo)
+    return Finding(OK, where, str(room))
 
 
 def _postgres(subject: str, row: Any) -> Finding:

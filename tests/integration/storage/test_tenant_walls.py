@@ -112,6 +112,7 @@ QUERIES = {
     "crowding.forget": JOB,
     "demo_seeds.all": JOB,
     "doctor.about": INSTALLATION,
+    "doctor.where": INSTALLATION,
     "demo_seeds.made": JOB,
     "deployments.durations": JOB,
     "deployments.take_over": JOB,
