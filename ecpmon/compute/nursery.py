@@ -36,6 +36,8 @@ LENGTH: Final = struct.Struct("!Q")
 # Before an answer: whether its process takes no other call, and how long it is.
 ANSWER: Final = struct.Struct("!?Q")
 NICE: Final = 10
+# Among sessions, which may be of others than ours: a machine that is busy with them must not let it come too late.
+SESSION_NICE: Final = 5
 # After a start there is other work to do, and many a process is gone before.
 REST_SECONDS: Final = 12.0
 # Of those that the kernel ends when there is no memory, from -1000 to 1000.
@@ -111,7 +113,7 @@ def _give_way() -> None:
     os.nice(NICE)
     with contextlib.suppress(OSError):  # who leads a session has it to himself, and not every kernel does so
         os.setsid()
-        Path("/proc/self/autogroup").write_text(str(NICE), encoding="ascii")
+        Path("/proc/self/autogroup").write_text(str(SESSION_NICE), encoding="ascii")
 
 
 def end_with_parent(parent: int) -> None:

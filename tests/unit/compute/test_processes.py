@@ -85,7 +85,7 @@ async def test_one_process_is_used_again_and_works_at_low_priority(hands: Proces
 
 @pytest.mark.skipif(not calls.niceness_of_session(), reason="this kernel shares nothing among sessions")
 async def test_it_gives_way_to_other_sessions_too(hands: Processes) -> None:
-    assert await hands.work(calls.niceness_of_session, (), {}, PATIENCE) == str(tender.NICE)
+    assert await hands.work(calls.niceness_of_session, (), {}, PATIENCE) == str(tender.SESSION_NICE)
 
 
 async def test_two_work_at_once(hands: Processes) -> None:
