@@ -4,7 +4,8 @@ It is up, then down, and up again for a moment, and then unknown; the doubts of 
 one of them. Windows of whole minutes get what the changes themselves would give them, to some microseconds.
 
 Invariants:
-- A doubt lies where it lay: before the minute began, or within it.
+- A doubt lies where it lay: before the minute began, or within it. Of several before it the longest says how far back
+  all of them go: with weights that is wider, and never narrower wherever a window begins or ends.
 - The minute ends with what it ended with, so that the change after it is about the same share of the tenant.
 - The doubts of a minute that is laid again are what they were.
 """
@@ -39,13 +40,17 @@ def lasting(pieces: Iterable[Span]) -> timedelta:
 
 @dataclass(frozen=True, slots=True)
 class Doubts:
-    """For how many microseconds the tenant may have been down, and up, before that was seen in a minute, by the shares
-    that the changes are about: within it, and before it began."""
+    """For how many microseconds the tenant may have been down, and up, before that was seen in a minute.
+
+    Within it by the shares that the changes are about; before it began how far back, and the `share` of the tenant that
+    all of these changes are about, as a window may begin or end anywhere in there.
+    """
 
     early: int = 0
     late: int = 0
     early_before: int = 0
     late_before: int = 0
+    share: float = 0.0
 
     def __bool__(self) -> bool:
         return bool(self.early or self.late or self.early_before or self.late_before)
@@ -54,7 +59,7 @@ class Doubts:
 def doubts_of(pieces: Sequence[Span], before: Span | None) -> Doubts:
     """Of the changes in a minute, its first instant included. `before`: what touches it; before the first observation
     nothing counts, and in a gap everything does."""
-    start, sums = pieces[0].start, [0.0] * 4
+    start, within, back, shares = pieces[0].start, [0.0, 0.0], [0, 0], [0.0, 0.0]
     for was, piece in pairwise(pieces if before is None else [before, *pieces]):
         if piece.doubt and not was.is_blind:
             since, doubt = micros(piece.start - start), micros(timedelta(seconds=piece.doubt))
@@ -62,9 +67,10 @@ def doubts_of(pieces: Sequence[Span], before: Span | None) -> Doubts:
             earlier = doubt - since if doubt - since > micros(_ROOM) else 0
             inside = 0 if before is not None and since <= micros(_BEGINNING) else doubt - earlier
             for place, share in enumerate(doubted(was, piece)):
-                sums[place] += share * inside
-                sums[2 + place] += share * earlier if before is not None and not before.is_blind else 0.0
-    return Doubts(*map(round, sums))
+                within[place] += share * inside
+                if share and earlier and before is not None and not before.is_blind:
+                    back[place], shares[place] = max(back[place], earlier), shares[place] + share
+    return Doubts(round(within[0]), round(within[1]), back[0], back[1], min(max(shares), 1.0))
 
 
 class _Laid:
@@ -83,16 +89,18 @@ class _Laid:
         self, like: Span, length: timedelta = _TICK, early: int = 0, late: int = 0, *, before: bool = False
     ) -> None:
         """The next state, if it lasts; `early`, `late`: microseconds that are in doubt about it, of the whole tenant,
-        and with `before` all of them before the minute began."""
+        and with `before` how far back before the minute."""
         if length <= NO_TIME:
             return
         span = replace(like, start=self.at, end=self.at + length, doubt=0.0, doubt_after=0.0)
         sooner, later = (0.0, 0.0) if self._last is None else doubted(self._last, span)
-        doubt = max(early / sooner if sooner else 0.0, late / later if later else 0.0)
         since = micros(self.at - self._start)
-        if doubt:
+        if before:
+            doubt = max(early if sooner else 0.0, late if later else 0.0)
+            doubt += since if doubt else 0.0
+        else:
             # There is no more time in it: the rest lay in gaps, of which everything is in doubt already.
-            doubt = doubt + since if before else min(doubt, since)
+            doubt = min(max(early / sooner if sooner else 0.0, late / later if later else 0.0), since)
         self.spans.append(replace(span, doubt=doubt / 1e6))
         self._last = self.spans[-1]
 
@@ -174,9 +182,11 @@ def _begin(laid: _Laid, before: Span | None, doubts: Doubts, worst: Span) -> tim
     """The doubts that lie before the minute; how long it is at its `worst` for that."""
     if not (doubts.early_before or doubts.late_before):
         return NO_TIME
-    if _was_down(before):
-        laid.add(_UP, late=doubts.late_before, before=True)
+    base = before.share if before is not None and before.state is worst.state else 0.0
+    if before is not None and before.state is SpanState.DOWN:
+        base = max(before.share - doubts.share, 0.0)
+        laid.add(replace(_DOWN, share=base) if base else _UP, late=doubts.late_before, before=True)
         if not doubts.early_before:
             return NO_TIME
-    laid.add(worst, early=doubts.early_before, before=True)
+    laid.add(replace(worst, share=min(base + doubts.share, 1.0)), early=doubts.early_before, before=True)
     return _TICK

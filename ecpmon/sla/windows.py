@@ -129,6 +129,8 @@ def _unseen(
     spans: Sequence[Span], start: datetime, end: datetime, maintenance: Sequence[Interval]
 ) -> tuple[float, float]:
     early = late = 0.0
+    if spans:  # before the first observation nothing counts
+        start = max(start, spans[0].start)
     first = bisect_right(spans, start, key=attrgetter("end"))
     longest = timedelta(seconds=max((span.doubt for span in islice(spans, first, None)), default=0.0))
     for before, after in pairwise(islice(spans, first, None)):

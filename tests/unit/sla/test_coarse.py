@@ -150,7 +150,9 @@ HOLDS = timedelta(seconds=30)
 
 
 @st.composite
-def looked(draw: st.DrawFn, shares: Sequence[float] = (0.0, 0.0, 1.0)) -> list[Span]:
+def looked(
+    draw: st.DrawFn, shares: Sequence[float] = (0.0, 0.0, 1.0), holds: timedelta = HOLDS
+) -> list[Span]:
     """What somebody knows who looks now and then, as old as that is. With several `shares` parts may be silent."""
     age, cursor = timedelta(seconds=draw(st.sampled_from([0, 3]))), draw(st.integers(0, 90))
     looks = st.tuples(
@@ -161,7 +163,7 @@ def looked(draw: st.DrawFn, shares: Sequence[float] = (0.0, 0.0, 1.0)) -> list[S
     seen = []
     for wait, share, unknown in draw(st.lists(looks, min_size=2, max_size=40)):
         silent = unknown if len(shares) > 3 and share < 1 else 0.0
-        seen.append(Observation(at(cursor), share, HOLDS, age, silent))
+        seen.append(Observation(at(cursor), share, holds, age, silent))
         cursor += wait
     spans = lay(seen, at(cursor))
     return coalesce(
