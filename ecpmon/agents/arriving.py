@@ -14,7 +14,7 @@ from ecpmon.agents.closely import Series
 from ecpmon.agents.evidence import Choice, end_of, may_end
 from ecpmon.agents.histograms import Histogram
 from ecpmon.agents.memory import NOBODY, Memory, Whose
-from ecpmon.agents.series import NAME_LABEL, REFUSED, LeftOut, began_by, named, with_label
+from ecpmon.agents.series import NAME_LABEL, REFUSED, LeftOut, named, with_label
 from ecpmon.agents.taking import Groups
 from ecpmon.collectors.natives import classic
 from ecpmon.model.objectives import BOUND, BUCKETS, COUNT
@@ -80,7 +80,7 @@ class Arriving:
             else:
                 put = self._put(tenant, number, sample.ms, sample.value)
                 if put and sample.began:
-                    self._begin(tenant, self.memory.keys[number], sample.ms, sample.began)
+                    self._begin(tenant, number, sample.ms, sample.began)
         for histogram in series.histograms:
             self._add_histogram(tenant, self.memory.keys[number], histogram)
 
@@ -124,16 +124,13 @@ class Arriving:
         if may_end(key) and tenant and self.oldest <= ms <= self.latest:
             self.ended.setdefault((tenant, ms), []).append(number)
 
-    def _begin(self, tenant: str, key: SeriesKey, ms: int, began: int) -> None:
+    def _begin(self, tenant: str, counter: int, ms: int, began: int) -> None:
         """Say since when a counter has counted, as `x_created` beside it, in seconds; once for a whole histogram.
 
         Who does not know it says that it began with this reading, or a millisecond before: that is not believed.
         """
-        created = began_by(key)
-        if created is None or not 0 < began < ms - 1:
-            return
-        number = self.memory.number_of(created)
-        if (tenant, ms, number) not in self._begun:
+        number = self.memory.began_by(counter) if 0 < began < ms - 1 else None
+        if number is not None and (tenant, ms, number) not in self._begun:
             self._begun.add((tenant, ms, number))
             self._made += self._put(tenant, number, ms, began / 1000)
 
@@ -154,7 +151,7 @@ class Arriving:
         self._made += sum(put)
         self.histograms_refused += not any(put)
         if any(put) and histogram.began:
-            self._begin(tenant, key, histogram.ms, histogram.began)
+            self._begin(tenant, self.memory.number_of(key), histogram.ms, histogram.began)
 
     @property
     def size(self) -> int:

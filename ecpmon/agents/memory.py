@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from ecpmon.agents.series import began_by
 from ecpmon.agents.taking import Known
 from ecpmon.memory import Interned
 from ecpmon.model.samples import SeriesKey, Shape, Shapes
@@ -21,6 +22,7 @@ PER_TENANT: Final = 10_000
 # The tenant of series that are nobody's.
 NOBODY: Final = ""
 _SHAPES: Final = Shapes()
+_NONE: Final = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Memory:
     def __init__(self) -> None:
         self.keys: list[SeriesKey] = []
         self._numbers: dict[SeriesKey, int] = {}
+        self._began: dict[int, int] = {}
         self._scopes: defaultdict[Whose, dict[bytes, Known]] = defaultdict(dict)
         self._of: Counter[str] = Counter()
         self._tenants: dict[str, str] = {}
@@ -60,6 +63,14 @@ class Memory:
             number = self._numbers[key] = len(self.keys)
             self.keys.append(key)
         return number
+
+    def began_by(self, number: int) -> int | None:
+        """The series that says when this one began; None: it can have none."""
+        found = self._began.get(number)
+        if found is None:
+            key = began_by(self.keys[number])
+            found = self._began[number] = _NONE if key is None else self.number_of(key)
+        return None if found == _NONE else found
 
     def remember(self, whose: Whose, block: bytes, tenant: str, number: int) -> None:
         known = self._scopes[whose]
