@@ -27,6 +27,8 @@ _NO_TRANSACTION = "-- ecpmon: no-transaction"
 _LOCK = 0x6563706D
 # Seconds to connect in: a server that has just started on a busy machine may take longer than a request would wait.
 PATIENCE = 30.0
+# Seconds one step may take, and others wait for it: some write a table of a large installation anew.
+STEP = 6 * 3600.0
 _LEDGER = """
 CREATE TABLE IF NOT EXISTS schema_migrations (
   version integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL,
@@ -100,7 +102,7 @@ async def migrate(
     connection = await database.dedicated(patience=PATIENCE)
     try:
         with wrap_errors():
-            await connection.execute("SELECT pg_advisory_lock($1)", _LOCK, timeout=600)
+            await connection.execute("SELECT pg_advisory_lock($1)", _LOCK, timeout=STEP)
             await connection.execute(_LEDGER)
             rows = await connection.fetch("SELECT version, checksum FROM schema_migrations")
             todo = pending(known, {r["version"]: r["checksum"] for r in rows})
@@ -117,11 +119,11 @@ async def _apply(connection: Any, migration: Migration) -> None:
     values = (migration.version, migration.name, migration.checksum)
     if migration.transactional:
         async with connection.transaction():
-            await connection.execute(migration.sql, timeout=600)
+            await connection.execute(migration.sql, timeout=STEP)
             await connection.execute(note, *values)
         return
     for statement in statements(migration.sql):
-        await connection.execute(statement, timeout=3600)
+        await connection.execute(statement, timeout=STEP)
     await connection.execute(note, *values)
 
 
