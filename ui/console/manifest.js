@@ -62,10 +62,12 @@ export function Manifest({ store, when, preview }) {
   const newer = useSignal(null);
   const area = useRef(null);
   const asked = useRef(0);
+  const reported = useRef(0);
   const isTyped = useRef(false);
   const telling = useTelling();
   const take = (found, said = null) => {
     isTyped.current = false;
+    reported.current++;
     [written.value, report.value, trouble.value, newer.value] = [found, said, null, null];
   };
   useEffect(() => {
@@ -88,8 +90,9 @@ export function Manifest({ store, when, preview }) {
   };
   const check = async () => {
     const checked = written.value;
+    const mine = ++reported.current;
     const answer = await telling.tell('POST', 'api/v1/tenants/validate-manifest', { tenant_id: store.tenantId, manifest_content: checked });
-    report.value = answer && { ...answer, lines: checked.split('\n') };
+    if (mine === reported.current) report.value = answer && { ...answer, lines: checked.split('\n') };
   };
   const show = (line) => goTo(area.current, line);
   return html`<section><h2>${t('manifest')}</h2>
