@@ -35,6 +35,9 @@ def push(to: Remote, tenant_id: str, metrics: tuple[tuple[str, float], ...], at:
 
     They are stored when it returns; exit code 1 when some were rejected.
     """
+    names = [name for name, _ in metrics]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise click.UsageError(f"{twice} is given twice; an instant has one value of it")
     with to.client() as client:
         answer = client.send_metrics(tenant_id, dict(metrics), timestamp=at)
     to.done(answer, f"{answer['accepted']} stored, {answer['rejected_count']} rejected")

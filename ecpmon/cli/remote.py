@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -49,6 +50,10 @@ class Remote:
                 yield client
         except ECPError as error:
             raise click.ClickException(said(error)) from error
+        except (json.JSONDecodeError, UnicodeDecodeError) as error:
+            raise click.ClickException(
+                f"what answers at {self.url} is no ecpmon\n  what to do: say where it runs: --url or ECPMON_URL"
+            ) from error
         except ValueError as error:
             raise click.ClickException(str(error)) from error
 
@@ -108,7 +113,10 @@ def _token(file: Path | None) -> str | None:
 
     if file is None:
         return os.environ.get("ECPMON_TOKEN") or None
-    token = file.read_text(encoding="utf-8").strip()
+    try:
+        token = file.read_text(encoding="utf-8").strip()
+    except UnicodeDecodeError as error:
+        raise click.ClickException(f"{file} holds no API token: it is not text") from error
     if not token:
         raise click.ClickException(f"{file} is empty; write the API token into it")
     return token

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TextIO
 
 import click
-import yaml
 
 from ecpmon.app.deploying import surroundings
+from ecpmon.cli.documents import fields_of
 from ecpmon.kube.versions import DEFAULT_VERSION, VERSIONS
 from ecpmon.model.tenants import TENANT_ID_PATTERN, SlaTarget, Tenant, TenantStatus
 from ecpmon.orchestrator.manifests import options_of, render, to_json, to_yaml
@@ -43,12 +43,7 @@ def tenant() -> None:
 def _requirements(pairs: tuple[str, ...], file: TextIO | None) -> dict[str, int]:
     found: dict[str, int] = {}
     if file is not None:
-        try:
-            document = yaml.safe_load(file)
-        except yaml.YAMLError as error:
-            raise click.UsageError(f"--file is not YAML: {error}") from error
-        if not isinstance(document, dict):
-            raise click.UsageError("--file: expected a mapping of services to sessions")
+        document = fields_of(file)
         needed = document.get("service_requirements", document)
         if not isinstance(needed, dict):
             raise click.UsageError("--file: service_requirements must be a mapping")
@@ -74,7 +69,9 @@ _requirements_option = click.option(
     "--requirements", multiple=True, metavar="SERVICE=SESSIONS", help="May be repeated: callbot=50."
 )
 _file_option = click.option(
-    "--file", type=click.File(), help="YAML: services to sessions, or with a key service_requirements."
+    "--file",
+    type=click.File(encoding="utf-8"),
+    help="YAML: services to sessions, or with a key service_requirements.",
 )
 _availability_option = click.option(
     "--availability", default="99.5%", show_default=True, help="The SLA target."

@@ -9,6 +9,7 @@ import click
 
 from ecpmon.cli.remote import Remote, remote
 from ecpmon.cli.shown import Column, instant
+from ecpmon.figures import DASH
 
 _PAGE: Final = 1_000
 _ROW: Final = (
@@ -59,6 +60,8 @@ def show(to: Remote, tenant_id: str) -> None:
 
 
 def _short(value: Any) -> str:
+    if value is None:
+        return DASH
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
 
 
@@ -68,7 +71,7 @@ def _short(value: Any) -> str:
 def create(to: Remote, document: TextIO) -> None:
     """Create the tenant that DOCUMENT describes (YAML or JSON; - is standard input). Nothing is deployed by it."""
     with to.client() as client:
-        made = client.create_tenant(_read(document))
+        made = client.create_tenant(_fields(document))
     to.done(
         made, f"created {made['tenant_id']}: {made['estimated_cost']}; `ecpmon deploy {made['tenant_id']}`"
     )
@@ -81,7 +84,7 @@ def create(to: Remote, document: TextIO) -> None:
 def change(to: Remote, tenant_id: str, document: TextIO) -> None:
     """Change what DOCUMENT names (YAML or JSON; - is standard input); the rest stays."""
     with to.client() as client:
-        made = client.update_tenant(tenant_id, _read(document))
+        made = client.update_tenant(tenant_id, _fields(document))
     to.done(made, f"changed {tenant_id}")
 
 
@@ -99,13 +102,7 @@ def delete(to: Remote, tenant_id: str, force: bool, yes: bool) -> None:
     to.done(gone, f"{tenant_id} is being deleted; its statements stay")
 
 
-def _read(document: TextIO) -> Any:
-    import yaml
+def _fields(document: TextIO) -> Any:
+    from ecpmon.cli.documents import fields_of
 
-    try:
-        found = yaml.safe_load(document)
-    except yaml.YAMLError as error:
-        raise click.ClickException(f"{document.name} is no YAML: {error}") from error
-    if not isinstance(found, dict):
-        raise click.ClickException(f"{document.name} holds no fields; see docs/contract.md")
-    return found
+    return fields_of(document)
