@@ -41,8 +41,12 @@ class Remote:
     @contextmanager
     def client(self) -> Iterator[ECPClient]:
         """Errors of the service become a sentence with what to do next."""
+        from stamina.instrumentation import set_on_retry_hooks
+
         from ecpmon.client import ECPClient, ECPError
 
+        # Unasked it writes each retry to standard output, which is the answer's.
+        set_on_retry_hooks(())
         try:
             with ECPClient(
                 self.url.rstrip("/") + "/api/v1", self.demo, token=self.token, language=self.language

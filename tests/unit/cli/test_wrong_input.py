@@ -85,3 +85,9 @@ def page(tmp_path: Path) -> Iterator[str]:
 
 def test_where_something_else_answers_that_is_said(page: str) -> None:
     assert "is no ecpmon" in refused(run("tenants", "list", url=page))
+
+
+def test_what_is_tried_again_is_not_told_where_the_answer_stands() -> None:
+    done = run("tenants", "list", "--output", "json")
+    assert "--url or ECPMON_URL" in refused(done)
+    assert done.stdout == ""
