@@ -44,10 +44,19 @@ function NewTenant() {
   return loaded ? html`<${loaded.Show} />` : html`<main aria-busy="true"></main>`;
 }
 
+// What is no encoding, such as a `%` that was typed, is the name itself.
+function decoded(name) {
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
+  }
+}
+
 function Page() {
   if (route.value === '#/new') return html`<${NewTenant} />`;
   const [, page, name, part, rest] = /^#\/(tenants)\/([^/?]+)(?:\/(\w+)(?:\/([^?]*))?)?/.exec(route.value) ?? [];
-  return page ? html`<${Tenant} tenantId=${decodeURIComponent(name)} part=${part} rest=${rest} />` : html`<${Fleet} />`;
+  return page ? html`<${Tenant} tenantId=${decoded(name)} part=${part} rest=${rest} />` : html`<${Fleet} />`;
 }
 
 function Console() {

@@ -26,10 +26,13 @@ function Services({ draft, error }) {
   const drop = (place) => (draft.value = { ...draft.value, services: services.filter((_, i) => i !== place) });
   const add = () => (draft.value = { ...draft.value, services: [...services, { name: '', sessions: 10 }] });
   const problem = said(error, 'service_requirements');
+  // Of two with one name only one would be sent: that is said before.
+  const twice = ({ name }, place) => (name && services.findIndex((each) => each.name === name) < place ? t('service_twice', { name }) : '');
   return html`<fieldset><legend>${t('of_services')}</legend>
     <datalist id="services">${SERVICES.map((name) => html`<option key=${name} value=${name}></option>`)}</datalist>
     ${services.map((service, place) => html`<p key=${place} class="filters">
-      <label>${t('service')} <input list="services" required value=${service.name} onInput=${(e) => put(place, { name: e.target.value.trim() })} /></label>
+      <label>${t('service')} <input list="services" required value=${service.name}
+        ref=${(box) => box?.setCustomValidity(twice(service, place))} onInput=${(e) => put(place, { name: e.target.value.trim() })} /></label>
       <label>${t('of_sessions')} <input type="number" min="1" required value=${service.sessions}
         onInput=${(e) => put(place, { sessions: e.target.value })} /></label>
       <button type="button" disabled=${services.length === 1} onClick=${() => drop(place)}

@@ -11,10 +11,11 @@ const HEADS = ['tenant', 'status', 'state', 'availability_30d', 'target', 'budge
 const text = signal('');
 const status = signal('');
 
-export function Since() {
-  if (lostAt.value) return html`<p class="since lost" role="status">${t('lost_since', { at: clock(lostAt.value) })}</p>`;
-  if (awaySince.value) return html`<p class="since lost" role="status">${t('away_since', { at: time(awaySince.value) })}</p>`;
-  return html`<p class="since" role="status">${asOf.value && t('as_of', { at: clock(asOf.value) })}</p>`;
+// `own`: the zone of the tenant that is looked at.
+export function Since({ own }) {
+  if (lostAt.value) return html`<p class="since lost" role="status">${t('lost_since', { at: clock(lostAt.value, own) })}</p>`;
+  if (awaySince.value) return html`<p class="since lost" role="status">${t('away_since', { at: time(awaySince.value, own) })}</p>`;
+  return html`<p class="since" role="status">${asOf.value && t('as_of', { at: clock(asOf.value, own) })}</p>`;
 }
 
 function Row({ row, at }) {

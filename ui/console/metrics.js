@@ -4,13 +4,13 @@ import { Trouble } from './parts.js';
 import { Plot } from './plot.js';
 import { HOURS, RangeBar, queryOf } from './range.js';
 import { html, useMemo, useRef, useSignal } from './view.js';
-import { number, t } from './words.js';
+import { exact, number, t } from './words.js';
 
 // Plots stand beside one another where there is room: about two points for each pixel of one.
 const POINTS = 2 * Math.min(700, innerWidth);
 
 const Newest = ({ values }) => html`<dl class="live">
-  ${Object.entries(values).map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${number(value)}</dd></div>`)}
+  ${Object.entries(values).map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${exact(value)}</dd></div>`)}
 </dl>`;
 
 function Series({ name, points, own, zoomed, range }) {
@@ -20,9 +20,10 @@ function Series({ name, points, own, zoomed, range }) {
   return html`<${Plot} title=${name} data=${data} own=${own} series=${series} zoomed=${zoomed} range=${range} />`;
 }
 
+// What is told at once, such as an outage, comes between two steps and makes them no shorter.
 export function withGaps([seconds, values]) {
   const steps = seconds.slice(1).map((at, i) => at - seconds[i]);
-  const usual = Math.min(...steps, Infinity);
+  const usual = steps.toSorted((one, other) => one - other)[(steps.length - 1) >> 1];
   const [at, value] = [[], []];
   seconds.forEach((second, i) => {
     if (i && steps[i - 1] > 2 * usual) at.push(seconds[i - 1] + usual), value.push(null);
@@ -44,7 +45,7 @@ function Past({ store, own }) {
   const isOf = isNewest || range === drawnOf.current;
   if (isNewest) drawnOf.current = range;
   const shown = value && isOf && [Date.parse(value.time_range.start), Date.parse(value.time_range.end)];
-  return html`<${RangeBar} range=${store.range} shown=${shown} /><${Trouble} error=${error} />
+  return html`<${RangeBar} range=${store.range} own=${own} shown=${shown} /><${Trouble} error=${error} />
     ${value && html`<p><small>${t('steps_of', { n: number(value.step_seconds / 60) })}</small></p>`}
     <div class="plots">${drawn.map(([name, points]) => html`<${Series} key=${name} name=${name} points=${points} own=${own} zoomed=${zoomed} />`)}</div>`;
 }

@@ -41,7 +41,7 @@ export function Overview({ store, own }) {
   const zoomed = (from, to) => (range.value = { ...range.peek(), from: from * 1000, to: to * 1000 });
   return html`
     ${sla.value && html`<${Windows} sla=${sla.value} />`}
-    <${RangeBar} range=${range} shown=${of === range.value && [Date.parse(timeline.from), Date.parse(timeline.to)]} />
+    <${RangeBar} range=${range} own=${own} shown=${of === range.value && [Date.parse(timeline.from), Date.parse(timeline.to)]} />
     ${timeline && sla.value && html`<${Availability} timeline=${timeline} target=${sla.value.target} own=${own} zoomed=${zoomed}
       annotations=${annotations} incidents=${incidents} deployments=${deployments} />`}
     ${timeline && window && html`<${BurnDown} timeline=${timeline} window=${window} own=${own} />`}

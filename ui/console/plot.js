@@ -4,7 +4,7 @@ import { Cursor } from './plot_cursor.js';
 import { language, theme, zone } from './session.js';
 import { marking } from './shades.js';
 import { html, useEffect, useRef, useSignal } from './view.js';
-import { clock as secondly, day, exact, hour, shownZone, t, time } from './words.js';
+import { clock as secondly, day, exact, graded, hour, shownZone, t, time } from './words.js';
 
 const ROWS = 50;
 const HEIGHT = 220;
@@ -26,6 +26,10 @@ function ticks(seconds, step, own) {
   const clock = step < 60 ? secondly : hour;
   return seconds.map((at, i) => `${clock(at * 1000, own)}${days[i] === days[i - 1] ? '' : `\n${days[i]}`}`);
 }
+// Pixels between two ticks: the longest that stands under one is a time of day with seconds, in Korean.
+const TICK = 90;
+// Pixels beside the scale: for what stands there, a large number in full.
+const roomFor = (labels) => Math.max(64, 20 + 8 * Math.max(0, ...(labels ?? []).map((label) => label.length)));
 const usual = (_, low, high) => [Math.min(0, low), high * 1.05 || 1];
 
 // `now()` are the props of now: what is drawn later is drawn by them.
@@ -38,7 +42,10 @@ function options(now, width) {
     height: HEIGHT,
     tzDate: (at) => (shownZone(own) ? uPlot.tzDate(new Date(at * 1000), shownZone(own)) : new Date(at * 1000)),
     scales: { y: { range: (u, low, high) => (now().range ?? usual)(u, low ?? 0, high ?? 0) } },
-    axes: [{ ...axis, values: (_, seconds, __, ___, step) => ticks(seconds, step, own) }, { ...axis, size: 64, values: (_, marks) => marks.map((mark) => `${exact(mark)}${unit ?? ''}`) }],
+    axes: [
+      { ...axis, space: TICK, values: (_, seconds, __, ___, step) => ticks(seconds, step, own) },
+      { ...axis, size: (_, labels) => roomFor(labels), values: (_, marks, __, ___, step) => marks.map((mark) => `${graded(mark, step)}${unit ?? ''}`) },
+    ],
     series: [
       { label: t('at'), value: (_, at) => (at ? time(at * 1000, own) : '–') },
       ...series.map(({ label, ink: name, dash, stepped }) => ({

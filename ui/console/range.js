@@ -34,8 +34,8 @@ export function zoomedTo(range, from, to) {
   return { ...range, from: middle - half, to: middle + half };
 }
 
-// `shown`: [from, to] of what is drawn of the range that is chosen; nothing of it yet: only what was zoomed into leads on from here.
-export function RangeBar({ range, shown }) {
+// `shown`: [from, to] of what is drawn of the range that is chosen; nothing of it yet: only what was zoomed into leads on from here. `own`: the tenant's zone.
+export function RangeBar({ range, shown, own }) {
   const chosen = range.value;
   const [from, to] = chosen.from === null ? shown || [] : [chosen.from, chosen.to];
   const width = to - from;
@@ -48,6 +48,6 @@ export function RangeBar({ range, shown }) {
     ${SPANS.map((span) => html`<button key=${span} type="button" aria-pressed=${chosen.from === null && span === chosen.span}
       onClick=${() => (range.value = { span, from: null, to: null })}>${t(`window_${span}`)}</button>`)}
     ${steps.map(([name, act]) => html`<button key=${name} type="button" disabled=${from === undefined} onClick=${act}>${t(name)}</button>`)}
-    ${chosen.from !== null && html`<small role="status">${time(chosen.from)} – ${time(chosen.to)}</small>`}
+    ${chosen.from !== null && html`<small role="status">${time(chosen.from, own)} – ${time(chosen.to, own)}</small>`}
   </div>`;
 }

@@ -4,7 +4,7 @@ import { Mark, Nothing, Table, Trouble } from './parts.js';
 import { RuleForm } from './rule_form.js';
 import { may } from './session.js';
 import { html, useSignal } from './view.js';
-import { number, t, time } from './words.js';
+import { exact, t, time } from './words.js';
 
 const HEADS = ['alert', 'state', 'condition', 'severity', 'value', 'since'];
 
@@ -25,7 +25,7 @@ const Rules = ({ found, acts, own }) => html`<${Table} title=${t('alert_rules')}
     <th scope="row">${rule.alert_name} ${rule.objective && html`<small>${t('objective')}: ${rule.objective}</small>`}</th>
     <td><${Mark} is=${rule.state} /></td>
     <td>${conditionOf(rule)}</td><td>${t(`severity_${rule.severity}`)}</td>
-    <td class="figure">${number(rule.value)}</td><td>${time(rule.since, own)}</td>
+    <td class="figure">${exact(rule.value)}</td><td>${time(rule.since, own)}</td>
     ${acts && html`<${Acts} rule=${rule} ...${acts} />`}</tr>`)}
   ${!found.alerts.length && html`<${Nothing} columns=${HEADS.length + 1}>${t('nothing_yet')}<//>`}
 <//>`;

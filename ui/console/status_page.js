@@ -17,10 +17,10 @@ const Links = ({ found, own, withdraw, busy }) => html`<${Table} title=${t('link
   ${!found.links.length && html`<${Nothing} columns=${HEADS.length + 1}>${t('nothing_yet')}<//>`}
 <//>`;
 
-function Public({ found, choose, busy }) {
+function Public({ found, own, choose, busy }) {
   return html`<p>${t(found.public ? 'page_is_public' : 'page_is_closed')}
       ${found.url && html` <a href=${found.url}>${found.url}</a>`}
-      ${found.changed_at && html` <small>${time(found.changed_at)} ${found.changed_by}</small>`}</p>
+      ${found.changed_at && html` <small>${time(found.changed_at, own)} ${found.changed_by}</small>`}</p>
     ${choose && html`<p><button type="button" disabled=${busy} onClick=${() => choose(!found.public)}>
       ${t(found.public ? 'close_page' : 'open_page')}</button></p>`}`;
 }
@@ -74,7 +74,7 @@ export function StatusPage({ store, own }) {
   const withdraw = (link) => confirm(t('withdraw_sure', { name: link.label })) && act('DELETE', `/links/${link.id}`);
   return html`<h2>${t('status_page')}</h2><p><small>${t('status_page_hint')}</small></p>
     <${Trouble} error=${error ?? acting.error} />
-    ${value && html`<${Public} found=${value} choose=${may('operate') && choose} busy=${acting.busy || !isNewest} />
+    ${value && html`<${Public} found=${value} own=${own} choose=${may('operate') && choose} busy=${acting.busy || !isNewest} />
       <${Links} found=${value} own=${own} withdraw=${may('operate') && withdraw} busy=${acting.busy} />`}
     ${may('operate') && html`<${NewLink} store=${store} made=${() => (changes.value += 1)} />`}`;
 }

@@ -47,7 +47,7 @@ export function Tenant({ tenantId, part, rest }) {
     <h1>${detail.value?.name ?? tenantId} <small>${tenantId}</small></h1>
     <p>${(row || sla.value) && html`<${Mark} is=${row?.state ?? sla.value?.state ?? 'no_data'} />`}
       ${own && html` <small>${t('times_in', { zone: shownZone(own) ?? Intl.DateTimeFormat().resolvedOptions().timeZone })}</small>`}</p>
-    <${Since} />
+    <${Since} own=${own} />
     <${Trouble} error=${store.trouble.value} again=${store.refresh} />
     <${Parts} tenantId=${tenantId} part=${name} />
     <${Part} name=${name} store=${store} own=${own} rest=${rest} />

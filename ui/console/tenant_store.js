@@ -9,6 +9,13 @@ const WINDOWS = '1h,24h,7d,30d,90d,month';
 const LIVE_POINTS = 900;
 const AGAIN_MS = 60_000;
 
+// `recent` and what is told now, of an instant once: until something new is measured the same is told again.
+export function withNewest(recent, { timestamp, metrics }) {
+  const at = Date.parse(timestamp) / 1000;
+  const others = recent.at(-1)?.at === at ? recent.slice(0, -1) : recent;
+  return [...others, { at, metrics }].slice(-LIVE_POINTS);
+}
+
 export class TenantStore {
   // By what is asked for: how often it was, and which of these was answered.
   #turns = {};
@@ -86,8 +93,7 @@ export class TenantStore {
   }
 
   #heard = (message) => {
-    const recent = [...this.live.value.recent, { at: Date.parse(message.timestamp) / 1000, metrics: message.metrics }];
-    this.live.value = { metrics: message.metrics, recent: recent.slice(-LIVE_POINTS) };
+    this.live.value = { metrics: message.metrics, recent: withNewest(this.live.value.recent, message) };
     if (message.state) this.refresh();
   };
 

@@ -28,7 +28,15 @@ export const t = (key, values = {}) =>
 const numbers = computed(() => new Intl.NumberFormat(language.value, { maximumFractionDigits: 1 }));
 export const number = (value) => (value === null || value === undefined ? '–' : numbers.value.format(value));
 const precise = computed(() => new Intl.NumberFormat(language.value, { maximumFractionDigits: 3 }));
-export const exact = (value) => (value === null || value === undefined ? '–' : precise.value.format(value));
+// A share of failures, say: of what is less than one the digits that count, but for what is left over of other figures.
+const small = computed(() => new Intl.NumberFormat(language.value, { maximumSignificantDigits: 4 }));
+const isSmall = (value) => Math.abs(value) < 1 && Math.abs(value) > 1e-9;
+export const exact = (value) => (value === null || value === undefined ? '–' : (isSmall(value) ? small : precise).value.format(value));
+// A mark of a scale, with the digits that tell it from the next one.
+export function graded(mark, step) {
+  const digits = step > 0 ? Math.min(12, Math.max(0, 1 - Math.floor(Math.log10(step)))) : 3;
+  return new Intl.NumberFormat(language.value, { maximumFractionDigits: digits }).format(mark);
+}
 
 // Never rounded up to a promise that was not kept: what is cut off is cut off.
 export function percent(value, digits = 3) {

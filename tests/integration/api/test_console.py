@@ -93,12 +93,14 @@ async def test_a_person_signs_in_sees_a_failure_at_once_and_looks_into_it(
 
 
 async def test_it_is_used_by_keyboard_on_a_narrow_screen(chromium: Browser, service: Service) -> None:
-    name = await service.tenant()
+    name = await service.tenant(tenant_id="narrow" + "x" * 50)
     shown = await signed_in(chromium, service)
     page = shown.page
     await page.set_viewport_size({"width": 360, "height": 640})
     row = page.get_by_role("link", name=name)
     await row.wait_for()
+    wider = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+    assert not await page.evaluate(wider)
     await page.get_by_label("Search").focus()
     await page.keyboard.type(name)
     for _ in range(5):
@@ -107,9 +109,13 @@ async def test_it_is_used_by_keyboard_on_a_narrow_screen(chromium: Browser, serv
             break
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("heading", level=1)).to_contain_text(name)
-    wider = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
     assert not await page.evaluate(wider)
     assert await faults(shown) == []
+    # An address that was typed wrong is a tenant that is not there, and the page goes on.
+    await page.goto(f"{service.url}/#/tenants/%")
+    await page.reload()
+    await expect(page.get_by_role("heading", level=1)).to_contain_text("%")
+    await expect(page.get_by_role("alert").first).to_be_visible()
 
 
 async def test_it_says_since_when_nobody_answers_and_goes_on_without_a_reload(

@@ -41,6 +41,7 @@ async def test_a_tenant_is_made_and_changed_while_its_size_and_cost_are_told(ser
         await expect(page.get_by_role("alert").first).to_contain_text("VALIDATION_FAILED")
         await page.get_by_label("Availability promised").fill("99.9%")
         await page.get_by_label("Language of statements").select_option("en")
+        await a_service_that_is_there_twice_is_refused(page)
         await what_would_be_deployed_is_shown(page)
         assert await faults(shown) == []
         assert (await service.ask("GET", "/api/v1/tenants/acme-typed"))[0] == 404
@@ -142,6 +143,18 @@ async def a_change_is_merged(service: Service, page: Page) -> None:
     await page.get_by_role("button", name="Save").click()
     await expect(changed).to_contain_text("is removed")
     assert (await detail(service, "acme-typed"))["service_requirements"] == {"callbot": 60}
+
+
+async def a_service_that_is_there_twice_is_refused(page: Page) -> None:
+    """Of one name there is one number of sessions: neither of two is left out unsaid."""
+    await page.get_by_role("button", name="Add a service").click()
+    await service_field(page, 1).fill("callbot")
+    await page.get_by_role("button", name="Create").click()
+    why = await service_field(page, 1).evaluate("box => box.validationMessage")
+    assert why == "callbot is there already"
+    await service_field(page, 1).fill("chatbot")
+    assert await service_field(page, 1).evaluate("box => box.validationMessage") == ""
+    await page.get_by_role("button", name="Remove chatbot").click()
 
 
 def service_field(page: Page, place: int) -> Locator:

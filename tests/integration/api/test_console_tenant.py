@@ -29,9 +29,9 @@ async def chromium() -> AsyncIterator[Browser]:
         yield found
 
 
-async def lived(service: Service) -> str:
+async def lived(service: Service, **more: Any) -> str:
     """A tenant with an outage, a gap, maintenance and a deployment, all of it today."""
-    name = await service.tenant()
+    name = await service.tenant(**more)
     path = f"/api/v1/tenants/{name}"
     begin = service.clock.now() - timedelta(hours=6)
     down, gap = range(60, 75), range(150, 200)
@@ -67,7 +67,7 @@ async def opened(shown: Watched, service: Service, name: str) -> Page:
 
 
 async def test_every_part_of_a_tenant_is_there_for_everybody(chromium: Browser, service: Service) -> None:
-    name = await lived(service)
+    name = await lived(service, time_zone="Asia/Seoul")
     shown = await signed_in(chromium, service, "viewer")
     page = await opened(shown, service, name)
     # What happened stands on the timeline: outage, gap by its reason, what was left out, a deployment.
@@ -80,6 +80,7 @@ async def test_every_part_of_a_tenant_is_there_for_everybody(chromium: Browser, 
     # A zoom asks anew.
     async with page.expect_request(lambda r: "/sla/timeline?from=" in r.url):
         await page.get_by_role("button", name="Zoom in").click()
+    await all_times_are_in_the_zone_that_is_chosen(page)
     for part in PARTS:
         await (
             page.get_by_role("navigation", name="Parts of the tenant").get_by_role("link", name=part).click()
@@ -89,6 +90,9 @@ async def test_every_part_of_a_tenant_is_there_for_everybody(chromium: Browser, 
     await page.get_by_role("link", name="Metrics").click()
     await page.get_by_role("button", name="Live").click()
     await expect(page.get_by_role("figure", name="cpu")).to_be_visible()
+    await what_is_told_twice_or_between_parts_no_line(page)
+    await what_cannot_be_pressed_is_seen_to_be_so(page)
+    await what_is_small_is_not_told_as_nothing(page)
     # A viewer is offered no change, and no audit.
     assert await page.get_by_role("link", name="Audit").count() == 0
     await page.get_by_role("link", name="Alert rules").click()
@@ -100,6 +104,52 @@ async def test_every_part_of_a_tenant_is_there_for_everybody(chromium: Browser, 
     await page.get_by_role("button", name="24시간").click()
     await expect(page.get_by_role("figure").first).to_contain_text("알 수 없음: 수집기 중단")
     assert {url for url in shown.asked if not url.startswith(service.url)} == set()
+
+
+async def all_times_are_in_the_zone_that_is_chosen(page: Page) -> None:
+    """What was zoomed into, and as of when it is, as well as all the rest."""
+    said = [page.get_by_role("group", name="Shown span").get_by_role("status"), page.locator("p.since")]
+    before = [await each.inner_text() for each in said]
+    zone = page.get_by_role("combobox", name="Times in")
+    await zone.select_option("tenant")
+    for each, text in zip(said, before, strict=True):
+        await expect(each).not_to_have_text(text)
+    await zone.select_option("viewer")
+    assert [await each.inner_text() for each in said] == before
+
+
+async def what_is_told_twice_or_between_parts_no_line(page: Page) -> None:
+    """The same instant is told again until something new is measured, and a change of state before its turn."""
+    drawn = await page.evaluate(
+        """async () => {
+          const { withNewest } = await import('/ui/tenant_store.js');
+          const { withGaps } = await import('/ui/metrics.js');
+          const told = [0, 0, 60, 60, 120, 130, 180, 600];
+          const message = (at) => ({ timestamp: new Date(1000 * at).toISOString(), metrics: { up: 1 } });
+          const recent = told.reduce((known, at) => withNewest(known, message(at)), []);
+          return withGaps([recent.map(({ at }) => at), recent.map(({ metrics }) => metrics.up)]);
+        }"""
+    )
+    assert drawn == [[0, 60, 120, 130, 180, 240, 600], [1, 1, 1, 1, 1, None, 1]]
+
+
+async def what_cannot_be_pressed_is_seen_to_be_so(page: Page) -> None:
+    await page.locator("summary").filter(has_text="As a table").first.click()
+    newer = page.get_by_role("button", name="Newer").first
+    await expect(newer).to_be_disabled()
+    look = "of => { const { color, opacity } = getComputedStyle(of); return `${color} ${opacity}`; }"
+    assert await newer.evaluate(look) != await page.get_by_role("button", name="Live").evaluate(look)
+
+
+async def what_is_small_is_not_told_as_nothing(page: Page) -> None:
+    told = await page.evaluate(
+        """async () => {
+          const { exact, graded } = await import('/ui/words.js');
+          const marks = [[0.0002, 0.0002], [0.0004, 0.0002], [99.75, 0.25], [4e11, 1e11]];
+          return [exact(0.00081), exact(1234.5), ...marks.map((each) => graded(...each))];
+        }"""
+    )
+    assert told == ["0.00081", "1,234.5", "0.0002", "0.0004", "99.75", "400,000,000,000"]
 
 
 async def its_plots_are_read_by_keyboard(page: Page) -> None:
