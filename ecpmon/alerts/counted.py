@@ -29,8 +29,8 @@ SILENCE: Final = timedelta(minutes=5)
 LONGEST_READ: Final = timedelta(days=30)
 # What a promise over these windows spends its budget in. A shorter promise is alerted on as one of the policy's period.
 _PERIODS: Final = {"7d": 7, "30d": 30, "90d": 90, "month": 30, "quarter": 90}
-# A pair whose factor is less would fire on what the promise allows.
-LEAST_FACTOR: Final = 1 - 1e-9
+# A pair whose factor is less would fire on what the promise allows: it is raised to what spends the budget exactly.
+LEAST_FACTOR: Final = 1.0
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
@@ -38,13 +38,19 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 def fitting(policy: burn.BurnPolicy, window: str, *, events: bool) -> burn.BurnPolicy:
     """The policy for a promise over `window`; `events`: requests are counted, and so many bad ones are evidence.
 
-    It may have no pairs: then it has nothing to say.
+    It may have no pairs, when all of them are longer than the promise: then it has nothing to say.
     """
     days = _PERIODS.get(window)
     period = policy.period if days is None else timedelta(days=days)
-    pairs = tuple(p for p in policy.pairs if p.long <= period and p.factor(period) >= LEAST_FACTOR)
+    pairs = tuple(_raised(p, period) for p in policy.pairs if p.long <= period)
     least = policy.min_bad_events if events else policy.min_failed_observations
     return replace(policy, period=period, pairs=pairs, min_failed_observations=least)
+
+
+def _raised(pair: burn.WindowPair, period: timedelta) -> burn.WindowPair:
+    if pair.factor(period) >= LEAST_FACTOR:
+        return pair
+    return replace(pair, budget_share=LEAST_FACTOR * (pair.long / period))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,142 +1,62 @@
-"""The burn-rate policies about objectives of requests as Prometheus rules. Pure.
+"""The burn-rate policies about objectives as Prometheus rules. Pure.
 
-The same decision as `ecpmon.alerts.counted`. `increase()` is not used: it extrapolates. What a counter grew by is
-recorded at every evaluation, as we count it: the difference to the reading before, and what it stands at after a fall.
-Windows add these up. Where Prometheus cannot follow our counting is said in docs/alerts.md, and pinned by
-`tests/integration/alerts/test_promtool_objectives.py`.
+The same decision as `ecpmon.alerts.counted`, over windows that add up what `promindicators` records. Where Prometheus
+cannot follow our counting is said in docs/alerts.md, and pinned by
+`tests/integration/alerts/test_promtool_objectives.py` and `test_promtool_gauges.py`.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
 from ecpmon.alerts.counted import LEAST_FACTOR, fitting
+from ecpmon.alerts.promindicators import (
+    BAD,
+    PLANNED,
+    SEEN,
+    TOTAL,
+    Counted,
+    Known,
+    objective_rules,
+    reading_rules,
+)
 from ecpmon.alerts.promql import Rule, Sli, promql_duration, record
-from ecpmon.model.objectives import Objective, Selector
-from ecpmon.model.tenants import STALENESS_FACTOR
 from ecpmon.sla.burn import BurnPolicy, WindowPair
-from ecpmon.sla.selectors import write
-from ecpmon.tenantlines import MAINTENANCE_GAUGE
+from ecpmon.sla.matching import RESPONSE_TIME
 
-# How long a series may have been away and still be counted on from.
-_BEFORE: Final = "1h"
 # How long Prometheus may be off and still know since when it measures and what fires. A guess: one day.
 _MEMORY: Final = "1d"
-_PLAIN: Final = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})?", re.DOTALL)
-_SEEN: Final = "tenant:slo_objective_seen:on"
-_PLANNED: Final = "tenant:slo_objective_planned:on"
-_TOTAL: Final = "tenant:slo_objective_requests:increase"
-_BAD: Final = "tenant:slo_objective_bad:increase"
 _BAD_EVER: Final = "tenant:slo_objective_bad:total"
 _FIRST_SEEN: Final = "tenant:slo_objective_first_seen:timestamp"
 _HISTORY: Final = "tenant:slo_objective_history:seconds"
 _TARGET: Final = "tenant:slo_objective_target:ratio"
 _PERIOD: Final = "tenant:slo_objective_period:seconds"
-
-
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """An objective and whose it is: `tenants`, or everybody's but that of `others`."""
-
-    objective: Objective
-    tenants: tuple[str, ...] = ()
-    others: tuple[str, ...] = field(default=())
-
-    def matcher(self, label: str) -> str:
-        """Of the tenants, empty for everybody."""
-        if self.tenants:
-            return f'{label}=~"{"|".join(self.tenants)}"'
-        return f'{label}!~"{"|".join(self.others)}"' if self.others else ""
-
-
-class NotPlain(ValueError):
-    """Why an objective cannot be a Prometheus rule."""
-
-
-def vector(selector: Selector, counters: Mapping[str, str], *more: str) -> str:
-    """The series of a selector as Prometheus knows them; `counters`: our metric name -> expression; `more` matchers.
-
-    Raises NotPlain where there is no such counter, or its expression is more than a selector.
-    """
-    expression = counters.get(selector.metric)
-    if expression is None:
-        raise NotPlain(f"{selector.metric} is none of the counters in sli.yaml")
-    plain = _PLAIN.fullmatch(expression.strip())
-    if plain is None:
-        raise NotPlain(f"{expression} is more than a selector")
-    own = write(selector).removeprefix(selector.metric).strip("{}")
-    matchers = ",".join(filter(None, (plain[2], own, *more)))
-    return f"{plain[1]}{{{matchers}}}" if matchers else plain[1]
-
-
-def growth(series: str, sli: Sli) -> str:
-    """What the series grew by since the evaluation before, by tenant: never extrapolated.
-
-    A fall of 1 % or more is a restart; what falls by less has not grown.
-    """
-    before = f"last_over_time({series}[{_BEFORE}] offset {promql_duration(sli.interval)})"
-    return f"sum by ({sli.label}) (\n  ({series} - {before}) >= 0\n  or {series} <= 0.99 * {before}\n)"
-
-
-def objective_rules(counted: Counted, counters: Mapping[str, str], sli: Sli) -> list[Rule]:
-    """What is recorded for one objective at every evaluation. Raises NotPlain."""
-    objective, label = counted.objective, sli.label
-    ours = objective.counters
-    if ours is None:
-        raise NotPlain("only counters of requests can be followed")
-    own = counted.matcher(label)
-    selectors = ours.selectors
-    total = vector(selectors["total"], counters, own)
-    part = vector(selectors["bad" if ours.part_is_bad else "good"], counters, own)
-    planned = f"max by ({label}) ({_gauge(label, own)}) == 1"
-    limit = sli.interval.total_seconds() * STALENESS_FACTOR
-    fresh = f"0 * (max by ({label}) (timestamp({total})) >= time() - {limit:g}) + 1"
-    off = f"\nunless on ({label}) ({planned})"
-    whole = f'{_TOTAL}{{objective="{objective.name}"}}'
-    if ours.part_is_bad:
-        # Where nothing is bad there need be no series of it.
-        bad = f"({growth(part, sli)}\nor on ({label}) 0 * {whole})"
-    else:
-        # Where nobody counts what is good, nothing is known of it.
-        bad = f"({whole} - on ({label}) {growth(part, sli)})"
-    rules = [
-        record(_PLANNED, planned),
-        record(_SEEN, f"({fresh}){off}"),
-        record(_TOTAL, f"{growth(total, sli)}{off}"),
-        record(_BAD, f"{bad}{off}"),
-    ]
-    return [{**rule, "labels": {"objective": objective.name}} for rule in rules]
-
-
-def _gauge(label: str, matcher: str) -> str:
-    if label == "tenant_id":
-        return f"{MAINTENANCE_GAUGE}{{{matcher}}}" if matcher else MAINTENANCE_GAUGE
-    return f'label_replace({MAINTENANCE_GAUGE}, "{label}", "$1", "tenant_id", "(.+)")'
+_LEAST: Final = "tenant:slo_objective_evidence:min"
 
 
 def promise_rules(counted: Counted, policies: Mapping[str, BurnPolicy], sli: Sli) -> list[Rule]:
-    """The target and the period of one objective."""
+    """The target and the period of one objective, and how much in a short window is evidence."""
     objective = counted.objective
-    policy = fitting(next(iter(policies.values())), objective.windows[0], events=True)
-    own = ",".join(filter(None, (f'objective="{objective.name}"', counted.matcher(sli.label))))
+    events = objective.counters is not None
+    policy = fitting(next(iter(policies.values())), objective.windows[0], events=events)
+    history = counted.recorded(_HISTORY, sli.label)
     return [
-        record(_TARGET, f"0 * {_HISTORY}{{{own}}} + {objective.target!r}"),
-        record(_PERIOD, f"0 * {_HISTORY}{{{own}}} + {policy.period.total_seconds():.0f}"),
+        record(_TARGET, f"0 * {history} + {objective.target!r}"),
+        record(_PERIOD, f"0 * {history} + {policy.period.total_seconds():.0f}"),
+        record(_LEAST, f"0 * {history} + {policy.min_failed_observations}"),
     ]
 
 
 def history_rules(longest: timedelta) -> list[Rule]:
     """Since when an objective is counted, and all that was bad since; forgotten a longest window after it was seen."""
-    known = f"count_over_time({_range(_SEEN, longest)})"
+    known = f"count_over_time({_range(SEEN, longest)})"
     before = f"last_over_time({_BAD_EVER}[{_MEMORY}])"
     return [
-        record(_FIRST_SEEN, f"(last_over_time({_FIRST_SEEN}[{_MEMORY}]) or timestamp({_SEEN}))\nand {known}"),
+        record(_FIRST_SEEN, f"(last_over_time({_FIRST_SEEN}[{_MEMORY}]) or timestamp({SEEN}))\nand {known}"),
         record(_HISTORY, f"time() - {_FIRST_SEEN}"),
-        record(_BAD_EVER, f"({before} + {_BAD} or {before} or {_BAD})\nand {known}"),
+        record(_BAD_EVER, f"({before} + {BAD} or {before} or {BAD})\nand {known}"),
     ]
 
 
@@ -172,14 +92,14 @@ def window_rules(window: timedelta, sli: Sli) -> list[Rule]:
     """
     every, length = f"{sli.interval.total_seconds():g}", f"{window.total_seconds():g}"
     seen, planned = (
-        f"count_over_time({_range(_SEEN, window)}) * {every}",
-        f"count_over_time({_range(_PLANNED, window)})",
+        f"count_over_time({_range(SEEN, window)}) * {every}",
+        f"count_over_time({_range(PLANNED, window)})",
     )
     covered = f"{seen} / ({length} - {every} * {planned})\nor {seen} / {length}"
     spent = f"{_bad(window)} / ({_requests(window)} > 0) / (1 - {_TARGET})"
     return [
-        record(_requests(window), f"sum_over_time({_range(_TOTAL, window)})"),
-        record(_bad(window), f"sum_over_time({_range(_BAD, window)})"),
+        record(_requests(window), f"sum_over_time({_range(TOTAL, window)})"),
+        record(_bad(window), f"sum_over_time({_range(BAD, window)})"),
         record(_burn(window), f"{spent}\nor 0 * {_requests(window)}"),
         record(_coverage(window), f"clamp_max(\n{covered}, 1)"),
     ]
@@ -198,14 +118,15 @@ def _told(policy: BurnPolicy) -> str:
 
 
 def _factor(pair: WindowPair) -> str:
-    """Burn rate to exceed, for the period of each promise."""
-    return f"{pair.budget_share:.12g} / {pair.long.total_seconds():g} * {_PERIOD}"
+    """Burn rate to exceed, for the period of each promise (see `counted.fitting`)."""
+    share = f"{pair.budget_share:.12g} / {pair.long.total_seconds():g} * {_PERIOD}"
+    return f"clamp_min({share}, {LEAST_FACTOR:g})"
 
 
 def _votes(pair: WindowPair) -> str:
     """With a full long window of history, and a promise on which the pair says something (see `counted.fitting`)."""
     long, factor = f"{pair.long.total_seconds():g}", _factor(pair)
-    says = f"{factor} >= {LEAST_FACTOR!r} and {_PERIOD} >= {long} and (1 - {_TARGET}) * {factor} < 1"
+    says = f"{_PERIOD} >= {long} and (1 - {_TARGET}) * {factor} < 1"
     return f"({_HISTORY} >= {long} and {says})"
 
 
@@ -218,8 +139,8 @@ def _trips(pair: WindowPair, policy: BurnPolicy) -> str:
         f"{_untold(policy)} / {_requests(pair.long)} / (1 - {_TARGET}) > {factor}",
         f"{_coverage(pair.long)} >= {floor}",
         f"{_coverage(pair.short)} >= {floor}",
-        f"{_bad(pair.short)} >= {policy.min_bad_events}",
-        f"{_untold(policy)} >= {policy.min_bad_events}",
+        f"{_bad(pair.short)} >= {_LEAST}",
+        f"{_untold(policy)} >= {_LEAST}",
         _votes(pair),
     )
     return "(" + " and ".join(conditions) + ")"
@@ -254,14 +175,27 @@ def windows(policies: Mapping[str, BurnPolicy]) -> list[timedelta]:
 
 
 def rules(
-    policies: Mapping[str, BurnPolicy], objectives: Sequence[Counted], counters: Mapping[str, str], sli: Sli
+    policies: Mapping[str, BurnPolicy], objectives: Sequence[Counted], known: Known, sli: Sli
 ) -> list[Rule]:
     """All but the alerts, in the order of their evaluation. Raises NotPlain."""
     spans = windows(policies)
+    gauges = [known.gauges[RESPONSE_TIME]] if any(c.objective.counters is None for c in objectives) else []
     return [
-        *(rule for counted in objectives for rule in objective_rules(counted, counters, sli)),
+        *(rule for gauge in gauges for rule in reading_rules(gauge, sli)),
+        *_merged(rule for counted in objectives for rule in objective_rules(counted, known, sli)),
         *history_rules(spans[-1]),
-        *(rule for counted in objectives for rule in promise_rules(counted, policies, sli)),
+        *_merged(rule for counted in objectives for rule in promise_rules(counted, policies, sli)),
         *(rule for window in spans for rule in window_rules(window, sli)),
         *(rule for name in sorted(policies) for rule in policy_rules(policies[name])),
+    ]
+
+
+def _merged(rules: Iterable[Rule]) -> list[Rule]:
+    """One rule of those that record the same of different tenants or objectives: promtool refuses to have two."""
+    alike: dict[tuple[str, str], list[Rule]] = {}
+    for rule in rules:
+        alike.setdefault((rule["record"], rule.get("labels", {}).get("objective", "")), []).append(rule)
+    return [
+        {**same[0], "expr": "\nor\n".join(f"({rule['expr']})" for rule in same)} if len(same) > 1 else same[0]
+        for same in alike.values()
     ]

@@ -17,7 +17,7 @@ import yaml
 
 from ecpmon.alerts import promcounted
 from ecpmon.alerts.policy import default_policies
-from ecpmon.alerts.promcounted import Counted, NotPlain, objective_rules
+from ecpmon.alerts.promindicators import Counted, Known, NotPlain, objective_rules
 from ecpmon.alerts.promql import (
     Rule,
     Sli,
@@ -90,7 +90,7 @@ def shipped() -> str:
 
 
 def render_objectives(
-    policies: Mapping[str, BurnPolicy], objectives: Sequence[Counted], counters: Mapping[str, str], sli: Sli
+    policies: Mapping[str, BurnPolicy], objectives: Sequence[Counted], known: Known, sli: Sli
 ) -> tuple[str, dict[str, str]]:
     """The rule file about objectives, and by name why others cannot be rules.
 
@@ -100,7 +100,7 @@ def render_objectives(
     for counted in objectives:
         _check_tenants([*counted.tenants, *counted.others])
         try:
-            objective_rules(counted, counters, sli)
+            objective_rules(counted, known, sli)
         except NotPlain as error:
             why[counted.objective.name] = str(error)
         else:
@@ -108,7 +108,7 @@ def render_objectives(
     rules: list[Rule] = []
     if found:
         rules = [
-            *promcounted.rules(policies, found, counters, sli),
+            *promcounted.rules(policies, found, known, sli),
             *(_objective_alert(policies[name], sli) for name in sorted(policies)),
         ]
     group = {"name": "ecp-slo-objectives", "interval": promql_duration(sli.interval), "rules": rules}
@@ -197,7 +197,7 @@ def _alert(policy: BurnPolicy, sli: Sli) -> Rule:
 def _objective_alert(policy: BurnPolicy, sli: Sli) -> Rule:
     tenant, objective = f"{{{{ $labels.{sli.label} }}}}", "{{ $labels.objective }}"
     pairs = " or ".join(
-        f"{pair.budget_share:.0%} within {promql_duration(pair.long)}, and it goes on"
+        f"at least {pair.budget_share:.0%} within {promql_duration(pair.long)}, and it goes on"
         for pair in policy.pairs
     )
     words = "".join(word.capitalize() for word in policy.name.split("_"))

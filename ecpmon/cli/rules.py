@@ -10,12 +10,11 @@ from pathlib import Path
 import click
 
 from ecpmon.alerts.policy import default_policies
-from ecpmon.alerts.promcounted import Counted
+from ecpmon.alerts.promindicators import Counted
 from ecpmon.alerts.promql import Targets
 from ecpmon.alerts.promrules import (
     FILE_NAME,
     OBJECTIVES_FILE,
-    default_counters,
     default_sli,
     render_objectives,
     voiceless,
@@ -42,8 +41,10 @@ def _promises(from_database: bool) -> tuple[Targets, Sequence[Counted]]:
 
 def _files(targets: Targets, objectives: Sequence[Counted]) -> tuple[dict[str, str], dict[str, str]]:
     """File -> text, and objective -> why it cannot be a rule."""
+    from ecpmon.app.rules import default_known
+
     policies, sli = default_policies(), default_sli()
-    about, why = render_objectives(policies, objectives, default_counters(), sli)
+    about, why = render_objectives(policies, objectives, default_known(), sli)
     return {FILE_NAME: rule_file(policies, targets, sli), OBJECTIVES_FILE: about}, why
 
 

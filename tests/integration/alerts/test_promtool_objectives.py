@@ -20,7 +20,7 @@ import yaml
 from ecpmon.alerts.backtest import replay_counted
 from ecpmon.alerts.counted_past import CountedHistory
 from ecpmon.alerts.policy import default_policies
-from ecpmon.alerts.promcounted import Counted
+from ecpmon.alerts.promindicators import Counted, Known
 from ecpmon.alerts.promrules import default_counters, default_sli, render_objectives
 from ecpmon.app.objective_defaults import load_objectives
 from ecpmon.local.packages import Binaries
@@ -156,7 +156,7 @@ def rendered(
     counters: Mapping[str, str] | None = None,
 ) -> str:
     known = default_counters() if counters is None else counters
-    text, why = render_objectives(policies, [Counted(objective)], known, default_sli())
+    text, why = render_objectives(policies, [Counted(objective)], Known(known), default_sli())
     assert why == {}
     return text
 

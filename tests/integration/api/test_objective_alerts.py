@@ -95,13 +95,17 @@ async def test_a_backtest_names_what_is_wrong_with_it(service: Service) -> None:
     for body, field in (
         ({"policy": "page", "objective": "nobody"}, "objective"),
         ({"condition": "up < 1", "objective": "checkout"}, "policy"),
-        ({"policy": "ticket", "objective": "checkout"}, "policy"),
         ({"policy": "page", "objective": "checkout", "step": "90s"}, "step"),
         ({"policy": "page", "objective": "checkout", "target": "20%"}, "target"),
     ):
         status, answer, _ = await service.ask("POST", f"{url}/alerts/test", body)
         assert status == 422, answer
         assert answer["error"]["details"]["fields"][0]["field"] == field, body
+    # A week's promise has a ticket as well.
+    status, tried, _ = await service.ask(
+        "POST", f"{url}/alerts/test", {"policy": "ticket", "objective": "checkout"}
+    )
+    assert (status, tried["firings"]) == (200, [])
 
 
 async def test_a_backtest_leaves_out_what_was_planned(service: Service) -> None:

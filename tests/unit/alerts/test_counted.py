@@ -169,12 +169,19 @@ def test_a_policy_follows_the_period_of_the_promise() -> None:
         "7d": [3.36, 1.4], "30d": [14.4, 6], "month": [14.4, 6], "90d": [43.2, 18], "quarter": [43.2, 18],
         "24h": [14.4, 6],
     }  # fmt: skip
-    # Of a week's budget a tenth in a day is less than the promise allows: nobody is told.
-    assert fitting(POLICIES["ticket"], "7d", events=True).pairs == ()
-    assert (
-        play(TICKET, history(minutes_of(f"{DAY}: 0/100, 600: 100/100"), replace(PROMISED, window="7d")), 2000)
-        == []
-    )
+
+
+def test_a_weeks_ticket_asks_for_what_its_promise_allows_at_least() -> None:
+    """A tenth of a week's budget in a day is less than the promise allows: pairs are raised to a factor of 1."""
+    ticket = POLICIES["ticket"]
+    for window, factors in (("7d", [1, 1]), ("30d", [3, 1]), ("quarter", [9, 3])):
+        policy = fitting(ticket, window, events=True)
+        assert [p.factor(policy.period) for p in policy.pairs] == pytest.approx(factors)
+    weekly = replace(PROMISED, window="7d")
+    # Exactly what is allowed tells nobody, however long; 1.25 times as much for 0.8 days does.
+    assert play(TICKET, history(minutes_of(f"{2 * DAY}: 1/200"), weekly), 2 * DAY) == []
+    burning = history(minutes_of(f"{DAY}: 0/800, {DAY}: 5/800, {DAY}: 0/800"), weekly)
+    assert play(TICKET, burning, 3 * DAY) == [(DAY + 1153, 2 * DAY + 289)]
 
 
 def test_latency_counts_time_and_its_failed_observations() -> None:

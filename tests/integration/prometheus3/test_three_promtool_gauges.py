@@ -1,0 +1,7 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.alerts.test_promtool_gauges import *  # noqa: F403
+
+pytestmark = pytest.mark.long
