@@ -254,6 +254,9 @@ def _parsed(text: str, promise: Promise) -> openslo_reader.Parsed:
     from ecpmon.sla import openslo_reader, yamlstream
 
     found = yamlstream.load(text)
+    # An empty file is a mistake more often than the wish to have none.
+    if not found:
+        raise bad_field("body", "holds no document; who wants no objectives sends `{\"objectives\": []}`")
     check_document(found)
     return openslo_reader.parse(found, promise)
 

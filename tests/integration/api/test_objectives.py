@@ -336,8 +336,12 @@ async def test_openslo_goes_round(service: Service) -> None:
     # Availability is changed with the tenant, not here.
     status, answer = await yaml_put(service, path(tenant), text.replace("0.999", "0.99"))
     assert (status, answer["error"]["details"]["fields"][0]["field"]) == (422, "availability")
+    # An empty file takes nothing away.
+    for empty in ("", "null\n", "---\n"):
+        assert (await yaml_put(service, path(tenant), empty))[0] == 422
+    assert (await service.ask("GET", path(tenant)))[1] == before
     # Only what is in the stream is the tenant's own afterwards.
-    assert (await yaml_put(service, path(tenant), ""))[0] == 200
+    assert (await yaml_put(service, path(tenant), yaml.safe_dump(found[0])))[0] == 200
     _, after, _ = await service.ask("GET", path(tenant))
     assert [o["name"] for o in after["objectives"]] == ["latency", "requests"]
 
