@@ -256,7 +256,7 @@ def _parsed(text: str, promise: Promise) -> openslo_reader.Parsed:
     found = yamlstream.load(text)
     # An empty file is a mistake more often than the wish to have none.
     if not found:
-        raise bad_field("body", "holds no document; who wants no objectives sends `{\"objectives\": []}`")
+        raise bad_field("body", 'holds no document; who wants no objectives sends `{"objectives": []}`')
     check_document(found)
     return openslo_reader.parse(found, promise)
 
