@@ -140,8 +140,12 @@ class Jobs:
             self._scheduler.reschedule_job(name, trigger="interval", seconds=seconds)
 
     async def run_all(self) -> None:
-        """Every job once, in the order given (tests on a clock of their own call this)."""
-        await self._run(list(self._jobs))
+        """Every job once, in the order given (tests on a clock of their own call this). A leadership that is not
+        trusted any more, because the machine stood still for seconds, is renewed first: no job is left out for that."""
+        for name in list(self._jobs):
+            if self._lease.presumed and not self._lease.held:
+                await self._lease.keep()
+            await self.run(name)
 
     async def _run(self, names: Sequence[str]) -> None:
         for name in names:

@@ -95,6 +95,25 @@ async def test_who_led_last_goes_on_pulling_while_nobody_can_be_asked() -> None:
     assert ran == ["collect"]
 
 
+async def test_a_leadership_that_ran_out_between_turns_is_renewed_and_leaves_no_job_out() -> None:
+    class Lapsing(FakeLease):
+        async def keep(self) -> bool:
+            self.held = True
+            return True
+
+    lease, ran = Lapsing(held=False, presumed=True), []
+
+    def job(name: str) -> Job:
+        async def run() -> None:
+            ran.append(name)
+            lease.held = False
+
+        return Job(name, 60, run)
+
+    await Jobs([job("alerts"), job("gauges")], lease, Telemetry()).run_all()
+    assert ran == ["alerts", "gauges"]
+
+
 async def test_a_running_job_is_finished_before_the_process_stops() -> None:
     started, release, done = asyncio.Event(), asyncio.Event(), asyncio.Event()
 

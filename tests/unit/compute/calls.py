@@ -67,9 +67,11 @@ def niceness() -> int:
 
 
 def niceness_of_session() -> str:
-    """Of all that is in it, as against other sessions; "": this kernel knows no such thing."""
+    """Of all that is in it, as against other sessions; "": this kernel knows no such thing, or shares nothing by it
+    (the file is there and empty for who is in no group of its own)."""
     shared = Path("/proc/self/autogroup")
-    return shared.read_text(encoding="ascii").split()[-1] if shared.exists() else ""
+    words = shared.read_text(encoding="ascii").split() if shared.exists() else []
+    return words[-1] if words else ""
 
 
 def hang() -> None:
