@@ -27,6 +27,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from ecpmon.api import limits
@@ -48,6 +49,12 @@ settings.register_profile(
 )
 settings.register_profile("explore", settings.get_profile("suite"), derandomize=False, print_blob=True)
 settings.load_profile("suite")
+# As in the product: structlog's default draws every local variable of every frame of a traceback, which holds the
+# event loop for seconds, long enough for a leadership to run out.
+*_before, _ = structlog.get_config()["processors"]
+structlog.configure(
+    processors=[*_before, structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+)
 
 
 class PostgresServer:
