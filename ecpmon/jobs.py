@@ -76,6 +76,7 @@ class Jobs:
         self._opening = asyncio.Lock()
         self._telemetry = telemetry
         self._running: set[asyncio.Task[object]] = set()
+        self._stopping = False
         # What APScheduler tells of a turn that was not, by its code.
         self._reasons: dict[int, str] = {}
         self._scheduler: Any = None
@@ -156,7 +157,9 @@ class Jobs:
         await self._turn(name)
 
     async def stop(self, patience: float = 10.0) -> None:
-        """No new turns; the running ones are awaited before APScheduler would cancel them."""
+        """No new turns, of a term that has just begun neither; the running ones are awaited before APScheduler would
+        cancel them."""
+        self._stopping = True
         if self._scheduling is not None:
             await self._scheduling
             self._scheduler.pause()
@@ -169,8 +172,9 @@ class Jobs:
 
     async def _turn(self, name: str) -> None:
         job = self._jobs[name]
-        if self._busy[name] or not job.is_due(self._lease):
-            return  # the first turn after the start may still be at work
+        # The first turn after the start may still be at work.
+        if self._stopping or self._busy[name] or not job.is_due(self._lease):
+            return
         self._busy[name] = True
         turn = self._guarded(job, None) if job.everywhere else self._as_leader(job)
         task = asyncio.ensure_future(turn)

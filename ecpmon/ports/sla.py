@@ -335,6 +335,16 @@ class ClosedStatement:
     changes: dict[str, Any] | None
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """When a month was looked at, and digests of what was found then: `inputs` of what every turn compares, `spans` of
+    what the month follows from."""
+
+    looked_at: datetime
+    inputs: bytes
+    spans: bytes
+
+
 class StatementStore(Protocol):
     async def revisions(self, tenant: Tenant, month: str) -> list[ClosedStatement]:
         """Oldest first; empty when the month is not closed."""
@@ -363,4 +373,17 @@ class StatementStore(Protocol):
 
     async def closed_months(self) -> list[tuple[str, str]]:
         """(tenant_id, month, quarter or year) of every live tenant, for the job that looks for late changes."""
+        ...
+
+    async def looks(self) -> dict[tuple[str, str], Look]:
+        """What was found of live tenants when their months were looked at last, by tenant_id and month."""
+        ...
+
+    async def note_looks(self, looks: Sequence[tuple[Tenant, str, Look]], now: datetime) -> None:
+        """What was found before a month was looked at (not what is so now), for `looks`."""
+        ...
+
+    async def span_sums(self, tenants: Collection[Tenant]) -> dict[str, list[tuple[str, str]]]:
+        """By tenant_id, in order: months of UTC, and of each what is another text when a span that began in it is
+        another. None for who has no closed span."""
         ...

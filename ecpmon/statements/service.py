@@ -26,6 +26,7 @@ from ecpmon.ports.sla import (
 )
 from ecpmon.sla import contracts
 from ecpmon.sla.combined import combined, digest_of
+from ecpmon.sla.periods import Period
 from ecpmon.sla.statement_document import coming_document, difference, document
 from ecpmon.sla.statements import (
     contract_from,
@@ -322,6 +323,10 @@ class StatementService:
             coarse,
             whole.start,
         )
+
+    def period(self, tenant: Tenant, month: str) -> Period:
+        """A month of the contract, as far as there was the tenant. Raises ValidationFailed."""
+        return promised(month, self._contract(tenant, month), tenant.deleted_at)
 
     def _contract(self, tenant: Tenant, month: str) -> Contract:
         """What the version says that was in force when the month began: a later one is for the months to come."""

@@ -33,7 +33,7 @@ FROM ({}) AS points GROUP BY 1, 2 ORDER BY 1, 2
 _POINT = struct.Struct(">qddd")
 _ORIGIN = datetime(2000, 1, 1, tzinfo=UTC)
 # Mean response times that a job found so long ago are shown.
-_KEPT = timedelta(minutes=30)
+_KEPT = timedelta(minutes=90)
 _MONTH = timedelta(days=30)
 # Tenants whose hours of a month are added up in one statement.
 _TENANTS = 100
@@ -243,8 +243,9 @@ class PgMonitoringStore:
         return found
 
     async def keep_response_times(self, evidence: Mapping[int, str], now: datetime) -> None:
-        """Find those of the last 30 days anew, for `mean_response_times_30d`."""
-        tenants = list(evidence)
+        """Find those of the last 30 days anew that may have changed by much, for `mean_response_times_30d`."""
+        due = await self._database.fetch(self._sql["response_times_due"], list(evidence), now)
+        tenants = [row["tenant"] for row in due]
         for first in range(0, len(tenants), _TENANTS):
             part = {key: evidence[key] for key in tenants[first : first + _TENANTS]}
             found = await self.mean_response_times(part, now - _MONTH, now)

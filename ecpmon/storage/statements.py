@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from ecpmon.model.maintenance import Interval
 from ecpmon.model.tenants import Tenant
-from ecpmon.ports.sla import ClosedStatement
+from ecpmon.ports.sla import ClosedStatement, Look
+from ecpmon.slices import in_slices
 from ecpmon.storage.database import Database
 from ecpmon.storage.queries import load
 
@@ -58,3 +60,22 @@ class PgStatementStore:
 
     async def closed_months(self) -> list[tuple[str, str]]:
         return [(r["tenant_id"], r["month"]) for r in await self._database.fetch(self._sql["closed_months"])]
+
+    async def looks(self) -> dict[tuple[str, str], Look]:
+        rows = await self._database.fetch(self._sql["looks"])
+        return {(name, month): Look(*rest) async for name, month, *rest in in_slices(rows)}
+
+    async def note_looks(self, looks: Sequence[tuple[Tenant, str, Look]], now: datetime) -> None:
+        if not looks:
+            return
+        rows = [(tenant.key, month, look.inputs, look.spans) for tenant, month, look in looks]
+        keys, months, inputs, spans = (list(column) for column in zip(*rows, strict=True))
+        await self._database.execute(self._sql["note_looks"], keys, now, months, inputs, spans)
+
+    async def span_sums(self, tenants: Collection[Tenant]) -> dict[str, list[tuple[str, str]]]:
+        names = {tenant.key: tenant.tenant_id for tenant in tenants}
+        rows = await self._database.fetch(self._sql["span_sums"], list(names))
+        found: dict[str, list[tuple[str, str]]] = defaultdict(list)
+        async for key, month, total in in_slices(rows):
+            found[names[key]].append((month, total))
+        return dict(found)

@@ -520,6 +520,16 @@ CROSS JOIN LATERAL (
 ) AS r
 ORDER BY a.tenant, (s.data_source = a.evidence) DESC, r.newest DESC, s.data_source
 
+-- name: response_times_due
+-- Of the tenants $1 (numbers) those whose mean is to be found anew at $2: where a 48th of all that is known of them has passed
+-- since, which the mean follows from; half an hour to an hour of long records, by tenant, so that they come by turns.
+SELECT a.tenant
+FROM unnest($1::bigint[]) AS a (tenant)
+LEFT JOIN response_times r ON r.tenant = a.tenant
+LEFT JOIN availability_heads h ON h.tenant = a.tenant
+WHERE (r.as_of BETWEEN $2::timestamptz - least((1 + a.tenant % 64 / 64.0) * INTERVAL '30 minutes',
+                                               coalesce(($2::timestamptz - h.first_observed_at) / 48, '0')) AND $2) IS NOT TRUE
+
 -- name: keep_response_times
 -- What was found at $3: the means $2 of the tenants $1.
 INSERT INTO response_times AS r (tenant, mean, as_of)

@@ -133,6 +133,27 @@ async def test_a_running_job_is_finished_before_the_process_stops() -> None:
     assert done.is_set()
 
 
+async def test_who_stops_as_its_term_begins_begins_no_more_jobs() -> None:
+    started, release, ran = asyncio.Event(), asyncio.Event(), list[str]()
+
+    async def slow() -> None:
+        started.set()
+        await release.wait()
+        ran.append("slow")
+
+    async def after() -> None:
+        ran.append("after")
+
+    jobs = Jobs([Job("slow", 3600, slow), Job("after", 3600, after)], FakeLease(True), Telemetry())
+    jobs.begin_term()
+    await asyncio.wait_for(started.wait(), PATIENCE)
+    stopping = asyncio.create_task(jobs.stop())
+    await asyncio.sleep(0)
+    release.set()
+    await asyncio.wait_for(stopping, PATIENCE)
+    assert ran == ["slow"]
+
+
 async def test_a_job_that_is_still_running_is_not_started_again() -> None:
     release, running, most = asyncio.Event(), 0, 0
     telemetry = Telemetry()

@@ -13,6 +13,7 @@ import PIL.Image
 import pypdf
 import pytest
 
+from ecpmon.app.closing import StatementClosing
 from ecpmon.model.statements import CreditTier
 from ecpmon.model.tenants import Language
 from ecpmon.sla.statements import is_month
@@ -22,6 +23,7 @@ from ecpmon.statements.service import StatementService
 from ecpmon.statements.terms import Terms
 from ecpmon.storage.faults import DatabaseRefused
 from ecpmon.storage.statements import PgStatementStore
+from tests.integration.api.closing import of_another_leader
 from tests.integration.api.conftest import NOW, Service
 
 MARCH = datetime(2026, 3, 1, tzinfo=UTC)
@@ -501,20 +503,20 @@ async def test_the_job_looks_only_at_what_may_have_changed(
     monkeypatch.setattr(StatementService, "restate", noted)
     closing, store = service.runtime.work.closing, PgStatementStore(service.runtime.database)
 
-    async def turn() -> list[tuple[str, str]]:
+    async def turn(own: StatementClosing = closing) -> list[tuple[str, str]]:
         looked.clear()
         service.clock.advance(3600)
-        await closing.run_once()
+        await own.run_once()
         return sorted(x for x in looked if x[0] in (name, quiet) and is_month(x[1]))
 
     both = sorted([(name, "2026-03"), (quiet, "2026-03")])
     service.clock.set(datetime(2026, 4, 2, tzinfo=UTC))
-    # Not over for long enough: it is looked at until it is.
-    assert (await turn(), await turn()) == (both, both)
-    service.clock.set(datetime(2026, 4, 5, tzinfo=UTC))
-    # It is closed, and looked at as it is then.
-    assert (await turn(), await turn()) == (both, both)
+    # Not over for long enough.
     assert (await turn(), await turn()) == ([], [])
+    service.clock.set(datetime(2026, 4, 5, tzinfo=UTC))
+    assert (await turn(), await turn()) == (both, [])
+    # Nor does another leader look at what is as it was.
+    assert await turn(of_another_leader(closing)) == []
     tenant = await service.runtime.tenants.get(name)
     assert len(await store.revisions(tenant, "2026-03")) == 1
     late = {"timestamp": "2026-03-31T10:30:00Z", "metrics": {"up": 0}}
@@ -526,5 +528,17 @@ async def test_the_job_looks_only_at_what_may_have_changed(
     planned = {"start": "2026-03-21T08:30:00Z", "duration": "20m", "reason": "upgrade", "approved_by": "kim"}
     assert (await service.ask("POST", f"/api/v1/tenants/{quiet}/maintenance", planned))[0] == 201
     assert await turn() == [(quiet, "2026-03")]
+    # An outage that is moved changes no total.
+    moved = [
+        {"timestamp": f"2026-03-31T{at}:00Z", "metrics": {"up": up}}
+        for at, up in (("10:30", 1), ("08:30", 0))
+    ]
+    status, body, _ = await service.ask("POST", f"/api/v1/tenants/{name}/monitoring", moved)
+    assert (status, body["rejected"]) == (202, [])
+    await service.runtime.work.keeping.take_in_hand_made()
+    assert await turn() == []
     service.clock.advance(86_400)
-    assert await turn() == both
+    assert await turn() == [(name, "2026-03")]
+    assert len(await store.revisions(tenant, "2026-03")) == 3
+    service.clock.advance(86_400)
+    assert await turn() == []

@@ -24,11 +24,13 @@ from ecpmon.storage.database import Database
 from ecpmon.storage.hand_made import HandMade
 from ecpmon.storage.ingest import IngestStore
 from ecpmon.storage.monitoring import PgMonitoringStore, tier_for
+from ecpmon.storage.queries import load
 from ecpmon.storage.upkeep import Upkeep
 from tests.integration.conftest import T0
 from tests.integration.hand_made import insert_by_hand
 
 CPU = SeriesKey("cpu", "cpu_usage")
+SQL = load("monitoring")
 MakeTenant = Callable[..., Awaitable[Tenant]]
 
 
@@ -273,3 +275,24 @@ async def test_what_was_wrong_when_an_outage_began(
     assert [c.shown() for c in found] == ["down: redis", None, "too many errors"]
     assert (await store.causes(tenant, outages, raw_since, None))[2].shown() is None
     assert await store.causes(tenant, [], raw_since, 0.5) == []
+
+
+async def test_mean_response_times_are_found_anew_when_a_part_of_what_they_follow_from_has_passed(
+    database: Database, ingest: IngestStore, make_tenant: MakeTenant
+) -> None:
+    tenant, minute = await make_tenant(), timedelta(minutes=1)
+    up = Sample(SeriesKey("sla", "up"), 1.0)
+    await ingest.commit([Batch((Frame(tenant.tenant_id, Source.SIMULATOR, T0, (up,)),))])
+
+    async def is_due(known: timedelta, found_before: timedelta | None) -> bool:
+        now = T0 + known
+        await database.execute("DELETE FROM response_times WHERE tenant = $1", tenant.key)
+        if found_before is not None:
+            await database.execute(SQL["keep_response_times"], [tenant.key], [5.0], now - found_before)
+        return bool(await database.fetch(SQL["response_times_due"], [tenant.key], now))
+
+    month = timedelta(days=30)
+    assert await is_due(month, None)
+    assert [await is_due(month, n * minute) for n in (1, 29, 61)] == [False, False, True]
+    assert [await is_due(96 * minute, n * minute) for n in (1, 3)] == [False, True]
+    assert await is_due(month, -minute), "a clock that was ahead"

@@ -197,6 +197,7 @@ QUERIES = {
     "statement_mail.record_final": CLAIMED,
     "statement_mail.record_retry": CLAIMED,
     "statements.closed_months": JOB,
+    "statements.looks": JOB,
     "status_pages.public_names": "names of pages that anybody may look at",
     "tenants.interval_changes": "the setting is everybody's",
     "tenants.actor": "who is at work in this transaction",
