@@ -132,6 +132,12 @@ class Telemetry:
             ["outcome"],
             registry=r,
         )
+        self.alertmanager_posts = Counter(
+            "ecpmon_alertmanager_sent_alerts",
+            "Our alerts posted to Alertmanagers, each time one is, by what became of them",
+            ["alertmanager", "outcome"],
+            registry=r,
+        )
         self.deliveries = Counter(
             "ecpmon_notification_tries", "Delivery tries", ["type", "reason"], registry=r
         )

@@ -17,6 +17,7 @@ from ecpmon.app import statement_mail
 from ecpmon.app.closing import StatementClosing
 from ecpmon.app.delivery import Delivery, smtp_server
 from ecpmon.app.due import Due
+from ecpmon.app.forwarding import Forwarding
 from ecpmon.app.heartbeat import Blindness
 from ecpmon.app.keeping import AlertRetention, SampleKeeping
 from ecpmon.app.leading import Leading
@@ -42,6 +43,7 @@ from ecpmon.statements.service import StatementService
 from ecpmon.storage.bus import BusKeeping
 from ecpmon.storage.outbox import PgOutbox
 from ecpmon.storage.room import room_of
+from ecpmon.storage.standing_alerts import PgStandingAlerts
 from ecpmon.workers import TenantWorkers, Workers
 
 # Seconds that a round of evaluations waits for tenants whose rules take long.
@@ -191,6 +193,7 @@ class Work:
             around.settings, stores.database, around.clock, around.telemetry, stores.webhook_keys
         )
         stores.notifying.told = self.delivery.told
+        self._forwarding = Forwarding(PgStandingAlerts(stores.database), around)
         self.leading = Leading(stores.lease, around.gauges)
 
     def jobs(self) -> list[Job]:
@@ -202,6 +205,7 @@ class Work:
             Job("response_times", 300, self.keep_response_times),
             Job(ROLLING_SLA, 5, self.rolling.run_once),
             Job("alerts", 5, self.evaluate_alerts),
+            *self._forwarding.jobs(),
             Job("recovery", 2, self.recover),
             Job("recovery_retention", 3600, self.forget_recoveries),
             Job("deployments", 5, self._deployments.resume),

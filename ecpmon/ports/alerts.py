@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from ecpmon.model.alerts import Action, AlertRule, RuleState
+from ecpmon.model.standing_alerts import Identity, ToldAlert
 from ecpmon.model.tenants import Tenant
 
 
@@ -226,4 +227,12 @@ class ExternalAlertStore(Protocol):
 
     async def by_numbers(self, tenants: Collection[int], numbers: Collection[int]) -> list[ExternalAlert]:
         """Those of these numbers that are alerts of the tenants, in order."""
+        ...
+
+
+class StandingAlerts(Protocol):
+    """Of all tenants: whoever is told of them keeps one list."""
+
+    async def standing(self, now: datetime) -> dict[Identity, ToldAlert]:
+        """What fires, and what has ended within `ENDED` and does not fire anew."""
         ...

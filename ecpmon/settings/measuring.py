@@ -110,6 +110,11 @@ class Measuring(Part):
     alertmanager_headers: dict[str, str] = Field(
         default_factory=dict, description="Extra headers for Alertmanager, such as `Authorization` (JSON)."
     )
+    alertmanager_send_urls: str | None = Field(
+        default=None,
+        description="URLs of the Alertmanagers that our own alerts are sent to, separated by commas (each of a pair);"
+        " empty: none. `ECPMON_ALERTMANAGER_HEADERS` go with them.",
+    )
     pull_timeout: float = Field(default=4.0, gt=0, description="Seconds one pull may take.")
     pull_buffer_frames: int = Field(
         default=200_000, ge=100, description="Pulled frames kept in memory while the database is away."
@@ -136,5 +141,12 @@ class Measuring(Part):
     notification_retention_days: float = Field(
         default=90, gt=0, description="Delivered notifications are kept this long."
     )
+
+    @field_validator("alertmanager_send_urls")
+    @classmethod
+    def _peers(cls, value: str | None) -> str | None:
+        """Without blanks and last slashes, each once."""
+        parts = [part.strip() for part in (value or "").split(",")]
+        return ",".join(dict.fromkeys(str(plain_http(part)) for part in parts if part)) or None
 
     _source_urls = field_validator("simulator_url", "prometheus_url", "alertmanager_url")(plain_http)

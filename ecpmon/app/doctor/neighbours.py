@@ -104,12 +104,25 @@ async def prometheus(session: aiohttp.ClientSession, settings: Settings, now: Cl
 
 
 async def alertmanager(session: aiohttp.ClientSession, settings: Settings, now: Clock) -> list[Finding]:
-    url = settings.alertmanager_url
-    if not url:
-        return unset("alertmanager", "alertmanager_url", "none: nobody is asked which alerts are silenced")
+    """Those that are asked, and those that are told; each once."""
+    urls = [settings.alertmanager_url, *(settings.alertmanager_send_urls or "").split(",")]
+    asked = [
+        await _alertmanager(session, url, settings.alertmanager_headers, now)
+        for url in dict.fromkeys(urls)
+        if url
+    ]
+    if not settings.alertmanager_url:
+        why = "none: nobody is asked which alerts are silenced"
+        asked.append(unset("alertmanager", "alertmanager_url", why))
+    return [finding for part in asked for finding in part]
+
+
+async def _alertmanager(
+    session: aiohttp.ClientSession, url: str, headers: Mapping[str, str], now: Clock
+) -> list[Finding]:
     before = now()
     try:
-        told, at = await _asked(session, f"{url}/api/v2/status", settings.alertmanager_headers)
+        told, at = await _asked(session, f"{url}/api/v2/status", headers)
         name = told["versionInfo"]["version"]
     except _NoAnswer as error:
         return [

@@ -191,6 +191,8 @@ QUERIES = {
     "slots.note_parts": BY_OBJECTIVE,
     "slots.marks_to_work_off": JOB,
     "slots.open_marks": JOB,
+    "standing_alerts.ended": JOB,
+    "standing_alerts.firing": JOB,
     "statement_mail.hand_over": CLAIMED,
     "statement_mail.not_taken": CLAIMED,
     "statement_mail.queues": JOB,
