@@ -65,17 +65,20 @@ OBJECTIVE = Objective.model_validate(
 TOTAL, BAD = SeriesKey("custom", "requests_total"), SeriesKey("custom", "errors_total")
 # Thirty days of minutes, made in the database: 100 to 199 requests a minute, of which up to 3 fail.
 LOAD = """
-INSERT INTO objective_hours (objective, hour, good, total, observed)
-SELECT o.id, h, array_agg(sum_total - sum_bad ORDER BY k), array_agg(sum_total ORDER BY k),
-       array_agg(60000000::bigint * k ORDER BY k)
-FROM objectives o
-CROSS JOIN generate_series($1::timestamptz, $2::timestamptz - INTERVAL '1 hour', INTERVAL '1 hour') AS h
-CROSS JOIN LATERAL (
-  SELECT k, sum(100 + (k * 7919 + o.id * 31 + extract(epoch FROM h)::bigint / 3600) % 100) OVER upto AS sum_total,
-         sum((k * 104729 + o.id + extract(epoch FROM h)::bigint / 3600) % 4) OVER upto AS sum_bad
-  FROM generate_series(1, 60) AS k WINDOW upto AS (ORDER BY k)
+INSERT INTO objective_hours (objective, hour, minutes, total_step, total_off, bad_step, bad_off, observed_step)
+SELECT m.objective, m.hour, 60, t.step, t.off, b.step, b.off, 60000000
+FROM (
+  SELECT o.id AS objective, h AS hour, array_agg(sum_total ORDER BY k) AS total, array_agg(sum_bad ORDER BY k) AS bad
+  FROM objectives o
+  CROSS JOIN generate_series($1::timestamptz, $2::timestamptz - INTERVAL '1 hour', INTERVAL '1 hour') AS h
+  CROSS JOIN LATERAL (
+    SELECT k, sum(100 + (k * 7919 + o.id * 31 + extract(epoch FROM h)::bigint / 3600) % 100) OVER upto AS sum_total,
+           sum((k * 104729 + o.id + extract(epoch FROM h)::bigint / 3600) % 4) OVER upto AS sum_bad
+    FROM generate_series(1, 60) AS k WINDOW upto AS (ORDER BY k)
+  ) AS s
+  WHERE o.name = 'requests' GROUP BY o.id, h
 ) AS m
-WHERE o.name = 'requests' GROUP BY o.id, h
+CROSS JOIN LATERAL as_line(m.total::bigint[], 60) AS t CROSS JOIN LATERAL as_line(m.bad::bigint[], 60) AS b
 """
 BRUTE = """
 SELECT coalesce(sum(good), 0)::bigint AS good, coalesce(sum(total), 0)::bigint AS total FROM objective_minutes

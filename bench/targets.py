@@ -203,7 +203,7 @@ def _remote_write(per: int) -> list[Target]:
 
 def _wal(report: Any) -> float:
     """Bytes, of storing and of packing."""
-    return float(report["ingested"]["wal"] + report["packed in"]["wal"])
+    return float(report["ingested"]["wal"]["all"] + report["packed in"]["wal"]["all"])
 
 
 def _both_told(report: Any) -> str:

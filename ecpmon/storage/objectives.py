@@ -25,6 +25,7 @@ from ecpmon.slices import in_slices
 from ecpmon.storage.audit import record
 from ecpmon.storage.database import Database
 from ecpmon.storage.faults import wrap_errors
+from ecpmon.storage.lines import sums_of
 from ecpmon.storage.queries import load
 
 MAX_OBJECTIVES = 50
@@ -201,9 +202,9 @@ class PgObjectiveStore:
         found = HoursOfCounts(array("q"), array("q"), array("q"), array("q"))
         async for r in in_slices(rows):
             found.begins.append(int(r["hour"].timestamp()))
-            for name in ("good", "total", "observed"):
+            for name, sums in zip(("good", "total", "observed"), sums_of(r), strict=True):
                 origin = r[f"{name}_before"]
-                getattr(found, name).extend((origin, *(origin + count for count in r[name])))
+                getattr(found, name).extend((origin, *(origin + count for count in sums)))
         return found
 
     async def series(

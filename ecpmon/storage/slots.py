@@ -28,6 +28,7 @@ from ecpmon.storage.apart import each_apart_if_needed
 from ecpmon.storage.counted import Counted, Stretch, Voices
 from ecpmon.storage.database import Database
 from ecpmon.storage.faults import wrap_errors
+from ecpmon.storage.lines import lines_of, sums_of
 from ecpmon.storage.quarantine import Numbered, note_within
 from ecpmon.storage.queries import load
 from ecpmon.storage.readings import Read, Readings
@@ -42,7 +43,6 @@ _BUCKET: Final = timedelta(minutes=5)
 _AHEAD: Final = timedelta(days=1)
 JOB: Final = "objectives"
 _NOTHING: Final = ([0] * MINUTES,) * len(NOTHING.cells)
-_COLUMNS: Final = ("good", "total", "observed", "bridged", "resets")
 _BEGINNING: Final = (datetime(1970, 1, 1, tzinfo=UTC), 0)
 
 
@@ -238,13 +238,17 @@ class SlotKeeper:
             good, total, *rest = rewritten(old, hour, touched[key, hour], fresh[key])
             new = (_storable(good), _storable(total), *rest)
             if new != old and (old is not None or any(map(any, new))):
-                changed.append((key, hour, *new[:3], *(each if any(each) else None for each in new[3:])))
+                rare = (each if any(each) else None for each in new[3:])
+                changed.append((key, hour, *lines_of(*new[:3]), *rare))
                 over = (minute_of(now) - hour) // MINUTE
                 if _until(new, over) != _until(old or _NOTHING, over):
                     shown.add(key)
         if not changed:
             return shown
-        await connection.executemany(self._sql["put_hour"], changed)
+        for name, known in (("change_hour", True), ("put_hour", False)):
+            rows = [row for row in changed if (row[:2] in stored) is known]
+            if rows:
+                await connection.executemany(self._sql[name], rows)
         earliest: dict[int, datetime] = {}
         for key, hour, *_ in changed:
             earliest[key] = min(hour, earliest.get(key, hour))
@@ -281,8 +285,8 @@ class SlotKeeper:
 
 
 def _sums_of(row: Any) -> Sums:
-    """The running sums of a row of `objective_hours`."""
-    return tuple(row[name] or [0] * MINUTES for name in _COLUMNS)
+    """All running sums of a row of `objective_hours`."""
+    return (*sums_of(row), *(row[name] or [0] * MINUTES for name in ("bridged", "resets")))
 
 
 def _until(sums: Sequence[Sequence[int]], minutes: int) -> list[Sequence[int]]:

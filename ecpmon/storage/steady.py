@@ -19,8 +19,9 @@ and `last_observed_at` lies within a stretch of the same, without a gap.
 
 Invariants:
 
-1. `standing` rises with every change of a head but that of its last observation, and with every change of the tenant's
-   regimes (triggers of 0074_steady_heads.sql). So what was remembered with it is as it was.
+1. `standing` is a number of 64 bits that follows from everything in a head but its last observation, and from how
+   often the tenant's regimes were changed (0081_locks_by_order.sql). So where it is the same, what was remembered is as
+   it was.
 2. The statement checks what was remembered, with the head locked, in the order in which all lock: marks, then heads by
    tenant. If anything is not so it fails as a whole (EC002), and says of whom: nothing was stored, that tenant takes a
    long commit, and the others are tried again without it.

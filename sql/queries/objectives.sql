@@ -43,28 +43,34 @@ WHERE t.deleted_at IS NULL AND ($5::bigint[] IS NULL OR t.id = ANY($5))
 ORDER BY t.id, d.name
 ON CONFLICT DO NOTHING
 
+-- part: counted_at
+-- Of the objective `e.objective` everything that was counted before the instant `e.at`: `h` is the hour that holds it, or the
+-- last before, and `f` the oldest that retention left, where there is none.
+CASE WHEN h.objective IS NULL THEN coalesce(f.good_before, 0)
+            ELSE h.good_before + ({through minute=h.k of=total} - {through minute=h.k of=bad}) END AS good,
+       CASE WHEN h.objective IS NULL THEN coalesce(f.total_before, 0)
+            ELSE h.total_before + {through minute=h.k of=total} END AS total,
+       CASE WHEN h.objective IS NULL THEN coalesce(f.observed_before, 0)
+            ELSE h.observed_before + {through minute=h.k of=observed} END AS observed
+
+-- part: hours_at
+LEFT JOIN LATERAL (
+  SELECT *, least(extract(epoch FROM e.at - hour)::bigint / 60, 60)::int AS k FROM objective_hours
+  WHERE objective = e.objective AND hour <= e.at ORDER BY hour DESC LIMIT 1
+) AS h ON true
+LEFT JOIN LATERAL (
+  SELECT * FROM objective_hours WHERE h.objective IS NULL AND objective = e.objective ORDER BY hour LIMIT 1
+) AS f ON true
+
 -- name: sums
 -- Everything counted before each instant (a whole minute) of each objective, in the order asked.
-SELECT e.objective, e.at,
-       CASE WHEN h.objective IS NULL THEN coalesce(f.good_before, 0)
-            ELSE h.good_before + coalesce(h.good[h.k], 0) END AS good,
-       CASE WHEN h.objective IS NULL THEN coalesce(f.total_before, 0)
-            ELSE h.total_before + coalesce(h.total[h.k], 0) END AS total,
-       CASE WHEN h.objective IS NULL THEN coalesce(f.observed_before, 0)
-            ELSE h.observed_before + coalesce(h.observed[h.k], 0) END AS observed,
+SELECT e.objective, e.at, {counted_at},
        CASE WHEN h.objective IS NULL THEN coalesce(f.bridged_before, 0)
             ELSE h.bridged_before + coalesce(h.bridged[h.k], 0) END AS bridged,
        CASE WHEN h.objective IS NULL THEN coalesce(f.resets_before, 0)
             ELSE h.resets_before + coalesce(h.resets[h.k], 0) END AS resets
 FROM unnest($1::bigint[], $2::timestamptz[]) AS e (objective, at)
-LEFT JOIN LATERAL (
-  SELECT *, least(extract(epoch FROM e.at - hour)::bigint / 60, 60)::int AS k FROM objective_hours
-  WHERE objective = e.objective AND hour <= e.at ORDER BY hour DESC LIMIT 1
-) AS h ON true
--- Before the oldest hour that retention left.
-LEFT JOIN LATERAL (
-  SELECT * FROM objective_hours WHERE h.objective IS NULL AND objective = e.objective ORDER BY hour LIMIT 1
-) AS f ON true
+{hours_at}
 
 -- name: holes
 -- Those that one of the instants cuts, by objective; of what was not counted all since the first of them.
@@ -88,27 +94,16 @@ FROM objectives o CROSS JOIN LATERAL (
   SELECT array_agg(c.good ORDER BY c.place) AS good, array_agg(c.total ORDER BY c.place) AS total,
          array_agg(c.observed ORDER BY c.place) AS observed
   FROM (
-    SELECT e.place, CASE WHEN h.objective IS NULL THEN coalesce(f.good_before, 0)
-                        ELSE h.good_before + coalesce(h.good[h.k], 0) END AS good,
-                   CASE WHEN h.objective IS NULL THEN coalesce(f.total_before, 0)
-                        ELSE h.total_before + coalesce(h.total[h.k], 0) END AS total,
-                   CASE WHEN h.objective IS NULL THEN coalesce(f.observed_before, 0)
-                        ELSE h.observed_before + coalesce(h.observed[h.k], 0) END AS observed
+    SELECT e.place, {counted_at}
     FROM (SELECT o.id AS objective, i.at, i.place FROM unnest($2::timestamptz[]) WITH ORDINALITY AS i (at, place)) AS e
-    LEFT JOIN LATERAL (
-      SELECT *, least(extract(epoch FROM e.at - hour)::bigint / 60, 60)::int AS k FROM objective_hours
-      WHERE objective = e.objective AND hour <= e.at ORDER BY hour DESC LIMIT 1
-    ) AS h ON true
-    LEFT JOIN LATERAL (
-      SELECT * FROM objective_hours WHERE h.objective IS NULL AND objective = e.objective ORDER BY hour LIMIT 1
-    ) AS f ON true
+    {hours_at}
   ) AS c
 ) AS s
 WHERE o.id = ANY($1::bigint[]) AND o.retired_at IS NULL
 
 -- name: hours
 -- Of the objective $2 of the tenant $1, from the last hour that begins at $3 or before, to $4.
-SELECT h.hour, h.good, h.total, h.observed, h.good_before, h.total_before, h.observed_before
+SELECT h.hour, {hour_lines}, h.good_before, h.total_before, h.observed_before
 FROM objective_hours h JOIN objectives o ON o.id = h.objective
 WHERE o.tenant = $1 AND h.objective = $2 AND h.hour < $4
   AND h.hour >= coalesce((SELECT max(hour) FROM objective_hours WHERE objective = $2 AND hour <= $3), '-infinity')

@@ -105,3 +105,10 @@ LEFT JOIN LATERAL (
 tenants.*,
        (SELECT jsonb_agg(to_jsonb(v) - 'tenant' ORDER BY v.version) FROM contract_versions v
         WHERE v.tenant = tenants.id AND v.replaced_at IS NULL) AS versions
+
+-- part: hour_lines
+h.minutes, h.total_step, h.total_off, h.bad_step, h.bad_off, h.observed_step, h.observed_off
+
+-- part: through
+-- What of the hour h was counted through its minute {minute}.
+line_through({minute}, h.minutes, h.{of}_step, h.{of}_off)

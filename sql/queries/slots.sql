@@ -120,16 +120,25 @@ CROSS JOIN LATERAL (
 ) AS x
 
 -- name: hours
-SELECT h.objective, h.hour, h.good, h.total, h.observed, h.bridged, h.resets
+SELECT h.objective, h.hour, {hour_lines}, h.bridged, h.resets
 FROM unnest($1::bigint[], $2::timestamptz[]) AS e (objective, hour)
 JOIN objective_hours h ON h.objective = e.objective AND h.hour = e.hour
 
 -- name: put_hour
-INSERT INTO objective_hours AS h (objective, hour, good, total, observed, bridged, resets) VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO objective_hours AS h (objective, hour, minutes, total_step, total_off, bad_step, bad_off, observed_step, observed_off,
+                                  bridged, resets)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
 ON CONFLICT (objective, hour) DO UPDATE
-SET good = excluded.good, total = excluded.total, observed = excluded.observed, bridged = excluded.bridged, resets = excluded.resets
-WHERE (h.good, h.total, h.observed, h.bridged, h.resets)
-      IS DISTINCT FROM (excluded.good, excluded.total, excluded.observed, excluded.bridged, excluded.resets)
+SET minutes = excluded.minutes, total_step = excluded.total_step, total_off = excluded.total_off, bad_step = excluded.bad_step,
+    bad_off = excluded.bad_off, observed_step = excluded.observed_step, observed_off = excluded.observed_off,
+    bridged = excluded.bridged, resets = excluded.resets
+
+-- name: change_hour
+-- One that is there: whoever asks whether it is locks it first, and each lock is a record in the log.
+UPDATE objective_hours
+SET minutes = $3, total_step = $4, total_off = $5, bad_step = $6, bad_off = $7, observed_step = $8, observed_off = $9,
+    bridged = $10, resets = $11
+WHERE objective = $1 AND hour = $2
 
 -- name: drop_told_holes
 -- Those that end in the stretches: they are told anew.
@@ -156,25 +165,29 @@ WITH older AS (
 )
 SELECT objective_marks_since(tenant, '-infinity') FROM (SELECT DISTINCT tenant FROM older ORDER BY tenant) AS t
 
+-- part: whole_hour
+{through minute=60 of=total} AS total, {through minute=60 of=bad} AS bad, {through minute=60 of=observed} AS observed
+
 -- name: carry
 -- Makes `*_before` of the hours from $2 on continue the hour before; what is right already is not written. Kept
 -- within what two of them can be added up to: no tenant's nonsense may stop the counting of all.
 WITH base AS (
-  SELECT c.objective, c.first, p.good_before + p.good[60] AS good, p.total_before + p.total[60] AS total,
-         p.observed_before + p.observed[60] AS observed,
+  SELECT c.objective, c.first, p.good_before + (p.total - p.bad) AS good,
+         p.total_before + p.total AS total, p.observed_before + p.observed AS observed,
          p.bridged_before + coalesce(p.bridged[60], 0) AS bridged,
          p.resets_before + coalesce(p.resets[60], 0) AS resets
   FROM unnest($1::bigint[], $2::timestamptz[]) AS c (objective, first)
-  LEFT JOIN LATERAL (SELECT * FROM objective_hours h WHERE h.objective = c.objective AND h.hour < c.first
+  LEFT JOIN LATERAL (SELECT h.*, {whole_hour} FROM objective_hours h WHERE h.objective = c.objective AND h.hour < c.first
                      ORDER BY h.hour DESC LIMIT 1) AS p ON true
 ), should AS (
   SELECT h.objective, h.hour,
-         greatest(least(coalesce(b.good, 0) + coalesce(sum(h.good[60]) OVER earlier, 0), 4e18), -4e18)::bigint AS good,
-         greatest(least(coalesce(b.total, 0) + coalesce(sum(h.total[60]) OVER earlier, 0), 4e18), -4e18)::bigint AS total,
-         coalesce(b.observed, 0) + coalesce(sum(h.observed[60]) OVER earlier, 0)::bigint AS observed,
+         greatest(least(coalesce(b.good, 0) + coalesce(sum(h.total - h.bad) OVER earlier, 0), 4e18), -4e18)::bigint AS good,
+         greatest(least(coalesce(b.total, 0) + coalesce(sum(h.total) OVER earlier, 0), 4e18), -4e18)::bigint AS total,
+         coalesce(b.observed, 0) + coalesce(sum(h.observed) OVER earlier, 0)::bigint AS observed,
          coalesce(b.bridged, 0) + coalesce(sum(h.bridged[60]) OVER earlier, 0)::bigint AS bridged,
          coalesce(b.resets, 0) + coalesce(sum(h.resets[60]) OVER earlier, 0)::bigint AS resets
-  FROM base b JOIN objective_hours h ON h.objective = b.objective AND h.hour >= b.first
+  FROM base b CROSS JOIN LATERAL (
+    SELECT h.*, {whole_hour} FROM objective_hours h WHERE h.objective = b.objective AND h.hour >= b.first) AS h
   WINDOW earlier AS (PARTITION BY h.objective ORDER BY h.hour ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)
 )
 UPDATE objective_hours h

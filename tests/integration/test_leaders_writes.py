@@ -62,8 +62,7 @@ FROM tenants, (SELECT '2001-01-01Z'::timestamptz) AS a (long);
 INSERT INTO audit_log (at, actor, action, subject) VALUES ('2001-01-01Z', 'kim', 'tenant.created', 'gone');
 INSERT INTO exclusion_requests (request, requested_at, requested_by, tenants, digest)
 VALUES (gen_random_uuid(), '2001-01-01Z', 'kim', '{1}', repeat('0', 64));
-INSERT INTO objective_hours (objective, hour, good, total, observed)
-SELECT id, '2001-01-01T00:00Z', array_fill(0, '{60}'), array_fill(0, '{60}'), array_fill(0, '{60}') FROM objectives;
+INSERT INTO objective_hours (objective, hour, minutes) SELECT id, '2001-01-01T00:00Z', 0 FROM objectives;
 """
 
 

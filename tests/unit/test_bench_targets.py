@@ -48,7 +48,7 @@ def test_remote_write_is_held_to_its_peers_in_rate_and_in_processor() -> None:
 
 
 def test_packing_writes_to_the_log_as_well() -> None:
-    report = {"ingested": {"wal": 8.0}, "packed in": {"wal": 5.0}, "packed": {"all": 3.9}}
+    report = {"ingested": {"wal": {"all": 8.0}}, "packed in": {"wal": {"all": 5.0}}, "packed": {"all": 3.9}}
     found = {v.target.what: v for v in judged({"storage": report}) if v.measured is not None}
     assert {what: (v.measured, v.met) for what, v in found.items()} == {
         "bytes a sample, packed": (3.9, True), "bytes of WAL a sample": (13.0, False)

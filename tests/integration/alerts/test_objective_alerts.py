@@ -27,6 +27,7 @@ from ecpmon.ports.alerts import AlertEvent
 from ecpmon.sla.evidence import Intervals
 from ecpmon.storage.alerts import PgAlertStore
 from ecpmon.storage.database import Database
+from ecpmon.storage.lines import lines_of
 from ecpmon.storage.maintenance import PgMaintenanceStore
 from ecpmon.storage.objectives import PgObjectiveStore
 from ecpmon.storage.quarantine import PgQuarantine
@@ -41,6 +42,11 @@ MINUTE = timedelta(minutes=1)
 HOOK = WebhookAction("https://receiver.example/hook")
 POLICIES = default_policies()
 MakeTenant = Callable[..., Awaitable[Tenant]]
+HOUR = """
+INSERT INTO objective_hours (objective, hour, good_before, total_before, observed_before, minutes, total_step,
+                             total_off, bad_step, bad_off, observed_step, observed_off)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+"""
 
 
 def at(minutes: float) -> datetime:
@@ -99,8 +105,7 @@ class Bench:
                 sums.append(sums[-1] + minute)
             columns = [[getattr(s, n) for s in sums[1:]] for n in ("good", "total", "observed")]
             await self.database.execute(
-                "INSERT INTO objective_hours VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-                key, at(first), *columns, so_far.good, so_far.total, so_far.observed,
+                HOUR, key, at(first), so_far.good, so_far.total, so_far.observed, *lines_of(*columns),
             )  # fmt: skip
             so_far += sums[-1]
         await self.database.execute("UPDATE objectives SET first_at = $2 WHERE id = $1", key, T0)

@@ -420,7 +420,8 @@ async def test_what_was_counted_in_an_older_way_is_counted_anew(counting: Counti
         "UPDATE objectives SET counting = $2 WHERE tenant = $1", counting.tenant.key, COUNTING - 1
     )
     await counting.database.execute(
-        "UPDATE objective_hours h SET good = array_fill(7, '{60}'), total = array_fill(9, '{60}') FROM objectives o"
+        "UPDATE objective_hours h SET minutes = 1, total_step = 9, bad_step = 2, observed_step = 60000000,"
+        " total_off = NULL, bad_off = NULL, observed_off = NULL FROM objectives o"
         " WHERE o.id = h.objective AND o.tenant = $1",
         counting.tenant.key,
     )

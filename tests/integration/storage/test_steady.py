@@ -174,7 +174,7 @@ async def test_a_new_regime_is_seen_by_the_next_commit(
     before = await database.fetchval("SELECT standing FROM availability_heads WHERE tenant = $1", tenant.key)
     store = PgTenantStore(database)
     await store.add_regime(tenant, t0 + timedelta(seconds=2.5), Source.SIMULATOR, HOLDS, timedelta())
-    assert (await database.fetchrow(HEAD, tenant.key))["standing"] > before
+    assert (await database.fetchrow(HEAD, tenant.key))["standing"] != before
     await push(3, 0.0)
     await push(4)
     # Pushes are no evidence any more.
@@ -216,12 +216,45 @@ async def test_one_that_is_not_as_it_was_leaves_nothing_of_its_statement_behind(
         at = t0 + timedelta(seconds=second)
         await ingest.commit([Batch((frame(t, at),)) for t in (tenant, other)])
     assert ingest.at_once == 1
-    await database.execute("UPDATE availability_heads SET says = says WHERE tenant = $1", other.key)
+    await database.execute("UPDATE availability_heads SET regimes = regimes + 1 WHERE tenant = $1", other.key)
     at = t0 + timedelta(seconds=3)
     await ingest.commit([Batch((frame(t, at),)) for t in (tenant, other)])
     assert ingest.at_once == 2
     counts = "SELECT count(*) FROM frames WHERE tenant = $1 AND ts = $2"
     assert [await database.fetchval(counts, t.key, at) for t in (tenant, other)] == [1, 1]
+
+
+async def test_heads_are_locked_in_the_order_of_their_tenants(
+    database: Database, ingest: IngestStore, make_tenant: MakeTenant, t0: datetime
+) -> None:
+    """As by everybody else, wherever the rows lie: who waits for one holds those before it, and none after it."""
+    tenants = [await make_tenant(source=Source.PUSH, holds=HOLDS) for _ in range(6)]
+    for tenant in reversed(tenants):  # the later a row was written, the further back it lies
+        await pushing(ingest, tenant, t0)(0)
+        await database.execute("UPDATE availability_heads SET says = says WHERE tenant = $1", tenant.key)
+    for second in (1, 2):
+        at = t0 + timedelta(seconds=second)
+        await ingest.commit([Batch(tuple(frame(t, at) for t in tenants))])
+    assert ingest.at_once == 1
+    numbers = [tenant.key for tenant in tenants]
+    async with database.transaction() as connection:
+        lock = "SELECT FROM availability_heads WHERE tenant = $1 FOR UPDATE"
+        await connection.execute(lock, numbers[3])
+        at = t0 + timedelta(seconds=3)
+        commit = asyncio.create_task(ingest.commit([Batch(tuple(frame(t, at) for t in reversed(tenants)))]))
+        waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%go_on_steadily%'"
+
+        async def waiting() -> bool:
+            return bool(await database.fetchval(waits))
+
+        await until(waiting, "the commit waits for the lock of one head")
+        free = await database.fetch(
+            "SELECT tenant FROM availability_heads WHERE tenant = ANY($1::bigint[]) ORDER BY 1 FOR UPDATE SKIP LOCKED",
+            numbers,
+        )
+    await commit
+    assert [row["tenant"] for row in free] == numbers[4:]
+    assert ingest.at_once == 2
 
 
 async def test_a_mark_is_left_out_only_while_the_database_says_that_the_bucket_is_open(
@@ -256,7 +289,9 @@ async def test_what_jobs_change_while_a_commit_waits_for_them_is_seen(
 ) -> None:
     push = await known(ingest, tenant, t0)
     async with database.transaction() as connection:
-        await connection.execute("UPDATE availability_heads SET says = says WHERE tenant = $1", tenant.key)
+        await connection.execute(
+            "UPDATE availability_heads SET regimes = regimes + 1 WHERE tenant = $1", tenant.key
+        )
         pushed = asyncio.create_task(push(3))
         waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%go_on_steadily%'"
 

@@ -180,6 +180,7 @@ QUERIES = {
     "roster.changed": JOB,
     "slots.backlog": OPERATORS,
     "slots.carry": BY_OBJECTIVE,
+    "slots.change_hour": BY_OBJECTIVE,
     "slots.count_anew": JOB,
     "slots.drop_told_holes": BY_OBJECTIVE,
     "slots.first_seen": BY_OBJECTIVE,
