@@ -199,12 +199,18 @@ class Telemetry:
             "Free on the disk of the database; 0 with a size of 0: it is on another machine",
             registry=r,
         )
+        self.last_backup = Gauge(
+            "ecpmon_backup_last_good_timestamp_seconds",
+            "The instant whose state the newest backup holds that was restored to try it; 0: there is none",
+            registry=r,
+        )
         self.rule_errors = Gauge("ecpmon_alert_evaluation_errors", "Rule evaluations that failed", registry=r)
         # Shown unless `stop_leading` was the last that was said of it: who has no database has no leader.
         self._leads = True
         of_leaders = (
             self.term, self.active_tenants, self.outbox_pending, self.outbox_parked, self.rollup_backlog,
             self.objective_backlog, self.quarantined, self.crowded, self.pull_lag, self.disk_size, self.disk_free,
+            self.last_backup,
         )  # fmt: skip
         self._of_leaders = {family.name for gauge in of_leaders for family in gauge.describe()}
 

@@ -40,13 +40,15 @@ _TROUBLE: Final = (
 
 
 def machine_api(context: ApiContext, machine: MachineMetrics) -> web.Application:
-    """What a process answers on its socket: whether it is well, and its metrics."""
+    """What a process answers on its socket: whether it is alive, whether it is ready, and its metrics."""
 
     async def health(_: web.Request) -> web.Response:
         return _reply({"status": "ok"})
 
     async def ready(_: web.Request) -> web.Response:
-        return _reply(await context.production.health.ready())
+        told = await context.production.health.ready()
+        ok = told["ok"] and (context.demo is None or (await context.demo.health.ready())["ok"])
+        return _reply(told, 200 if ok else 503)
 
     async def told(request: web.Request) -> web.StreamResponse:
         asked = orjson.loads(await request.read())
@@ -63,8 +65,8 @@ def machine_api(context: ApiContext, machine: MachineMetrics) -> web.Application
     return app
 
 
-def _reply(document: Any) -> web.Response:
-    return web.Response(body=orjson.dumps(document), content_type="application/json")
+def _reply(document: Any, status: int = 200) -> web.Response:
+    return web.Response(body=orjson.dumps(document), status=status, content_type="application/json")
 
 
 async def _send(request: web.Request, part: Sequence[bytes], series: Sequence[bytes]) -> web.StreamResponse:

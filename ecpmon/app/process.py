@@ -15,12 +15,13 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from ecpmon.app import MACHINE, computing, create_app
+from ecpmon.app import MACHINE, RUNTIMES, computing, create_app
 from ecpmon.app.late import load_late
 from ecpmon.app.objective_defaults import load_objectives
 from ecpmon.collectors.rules import load_sli_rules
 from ecpmon.compute import Hands
 from ecpmon.local.machine import socket_of
+from ecpmon.local.service_manager import ServiceManager, report
 from ecpmon.logs import configure_logging
 from ecpmon.serving import Runner, check_settings, raise_file_limit, stop_on_signals
 from ecpmon.settings import Settings
@@ -32,7 +33,7 @@ from ecpmon.watchdog import Watchdog
 _log = structlog.get_logger(__name__)
 SWITCH_SECONDS: Final = 0.0001
 # Kubernetes kills after 30 s; the default of aiohttp is 60.
-SHUTDOWN_SECONDS: Final = 15.0
+SHUTDOWN_SECONDS: Final = 13.0
 # Objects more than were freed, after which young garbage is looked for.
 GARBAGE: Final = 10_000
 
@@ -55,8 +56,8 @@ def _watched(seconds: float) -> Callable[[web.Application], AsyncIterator[None]]
     return context
 
 
-def run(settings: Settings) -> None:
-    """Serve until SIGTERM or Ctrl-C."""
+def run(settings: Settings, manager: ServiceManager | None = None) -> None:
+    """Serve until SIGTERM or Ctrl-C. `manager` is told when we are ready, and that we are alive."""
     check_settings(settings)
     # Before there is a thread, a loop or a connection. A worker answers nobody: it has them for the mail it composes.
     needs_hands = settings.role != "worker" or settings.smtp_host is not None
@@ -66,7 +67,7 @@ def run(settings: Settings) -> None:
     _log.info("starting", host=settings.host, port=settings.port, auth=settings.auth)
     try:
         with asyncio.Runner(loop_factory=new_loop) as runner:
-            runner.run(_serve(settings, hands))
+            runner.run(_serve(settings, hands, manager or ServiceManager()))
     finally:
         stream.close()
 
@@ -105,7 +106,7 @@ def settle() -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
 
 
-async def _serve(settings: Settings, hands: Hands | None) -> None:
+async def _serve(settings: Settings, hands: Hands | None, manager: ServiceManager) -> None:
     stopped = asyncio.Event()
     stop_on_signals(stopped)
     runner = Runner(
@@ -119,11 +120,19 @@ async def _serve(settings: Settings, hands: Hands | None) -> None:
             shared = settings.role == "front" or None
             await web.TCPSite(runner, settings.host, settings.port, reuse_port=shared).start()
         late = asyncio.create_task(load_late(), name="late-imports") if settings.role != "worker" else None
+        reports = asyncio.create_task(report(manager, lambda: _is_ready(runner.app)), name="service-manager")
         async with _told_to_neighbours(runner.app, settings.run_dir):
             await stopped.wait()
+        await end(reports)
+        manager.stopping()
         await end(late)
     finally:
         await runner.cleanup()
+
+
+async def _is_ready(app: web.Application) -> bool:
+    """As `/ready` has it, without the issuer, which makes nobody less ready."""
+    return all([(await runtime.readiness.ready())["ok"] for runtime in app[RUNTIMES]])
 
 
 @asynccontextmanager

@@ -40,6 +40,7 @@ from ecpmon.ports.alerts import AlertEvent
 from ecpmon.ports.orchestrator import SimulatorClient
 from ecpmon.ports.quarantine import ROLLING_SLA
 from ecpmon.statements.service import StatementService
+from ecpmon.storage.backups import Backups
 from ecpmon.storage.bus import BusKeeping
 from ecpmon.storage.outbox import PgOutbox
 from ecpmon.storage.room import room_of
@@ -81,6 +82,7 @@ class Work:
         self._workers = TenantWorkers(self._threads, "demo" if around.demo else "live")
         self._outbox = PgOutbox(stores.database)
         self._bus = BusKeeping(stores.database)
+        self._backups = Backups(stores.database)
         self._make_collecting()
         self._make_evaluating(statements, on_event)
         self._make_alerting(on_event)
@@ -335,4 +337,6 @@ class Work:
             room = await room_of(self._stores.database)
             telemetry.disk_size.set(0 if room is None else room.size)
             telemetry.disk_free.set(0 if room is None else room.free)
+            backup = await self._backups.last_good()
+            telemetry.last_backup.set(0 if backup is None else backup.timestamp())
             telemetry.tenants.durations(await self._deployments.store.durations())

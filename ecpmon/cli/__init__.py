@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import os
 import re
 import sys
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 # Each a module here with a command or group of its name, and what that says of itself.
 GROUPS = {
     "alerts": "Alert rules of a tenant with their states.",
+    "backup": "Write the database into a file, restore that into a scratch database, and compare every table.",
     "completion": "Print what makes SHELL complete commands, options and their values.",
     "deploy": "Deploy a tenant of a running service.",
     "doctor": "Look at settings, database, clocks, Prometheus, Alertmanager, cluster and mail, and say what to do.",
@@ -36,6 +38,7 @@ GROUPS = {
     "logs": "The log of a tenant's newest deployment, or of another one.",
     "maintenance": "Planned windows of a tenant: list, add, remove.",
     "push": "Push measurements of a tenant, such as `ecpmon push acme up=1 response_time=120`.",
+    "restore": "Bring a backup back as the database that ECPMON_DATABASE_URL names.",
     "rules": "The burn-rate policy as Prometheus rules.",
     "sla": "SLA figures of a running service, and statements.",
     "slo": "Objectives as OpenSLO v1 YAML.",
@@ -64,11 +67,14 @@ class Duration(click.ParamType[timedelta]):
 
 def load_settings() -> Settings:
     from pydantic import ValidationError
+    from pydantic_settings import SettingsError
 
     from ecpmon.settings import Settings
 
     try:
         return Settings()
+    except SettingsError as error:
+        raise click.ClickException(f"the settings are not right:\n  {error}") from error
     except ValidationError as error:
         lines = [f"ECPMON_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
         raise click.ClickException("the settings are not right:\n  " + "\n  ".join(lines)) from error
@@ -190,13 +196,15 @@ def serve(role: str | None, fronts: int | None) -> None:
         database_url(settings)
         from ecpmon.app.process import read_ahead, run
         from ecpmon.local.machine import serve as supervise
+        from ecpmon.local.service_manager import ServiceManager
         from ecpmon.logs import configure_direct_logging
+    manager = ServiceManager.of(os.environ, os.getpid())
     if settings.role != "supervised":
-        run(settings)
+        run(settings, manager)
         return
     configure_direct_logging(settings)
     read_ahead()
-    supervise(settings, run)
+    supervise(settings, run, manager)
 
 
 @contextmanager

@@ -31,12 +31,14 @@ from ecpmon.local.deaths import RestartPolicy, explain_exit
 from ecpmon.local.forking import HANDLED, forked
 from ecpmon.local.question import Question
 from ecpmon.local.run_dirs import run_dir
+from ecpmon.local.service_manager import STARTING_SECONDS, Reports, ServiceManager
 from ecpmon.serving import check_settings
 from ecpmon.settings import Settings
 
 _log = structlog.get_logger(__name__)
 # Longer than a front waits for what it is answering.
-FRONT_STOP_SECONDS: Final = 18.0
+FRONT_STOP_SECONDS: Final = 16.0
+# All have ended within 25 s, and who kills after 30 (systemd, Kubernetes) finds nobody.
 WORKER_STOP_SECONDS: Final = 8.0
 # On two cores it would take a third of them from the fronts, which are asked first.
 WORKER_AFTER_SECONDS: Final = 0.1
@@ -139,9 +141,14 @@ class Machine:
         run_dir: Path,
         stall_seconds: float,
         policy: RestartPolicy | None = None,
+        manager: ServiceManager | None = None,
     ) -> None:
-        """`stall_seconds`: a process that answers nobody for so long is killed; 0: never."""
+        """`stall_seconds`: a process that answers nobody for so long is killed; 0: never.
+
+        `manager`: who started this process, and is told how all of them are.
+        """
         self._kept = [_Kept(spec) for spec in specs]
+        self._reports = Reports(manager or ServiceManager(), [spec.name for spec in specs])
         self._run_dir = run_dir
         self._stall_seconds = stall_seconds
         self._policy = policy or RestartPolicy()
@@ -211,13 +218,16 @@ class Machine:
             kept.begin_at = now + self._policy.max_backoff
             return
         kept.began = now
+        if self._stall_seconds or self._reports.wanted:
+            kept.ask_at = now + self._pause
         if self._stall_seconds:
-            kept.ask_at, kept.over_at = now + PING_SECONDS, now + max(START_SECONDS, self._stall_seconds)
+            kept.over_at = now + max(START_SECONDS, self._stall_seconds)
         _log.info("process_started", process=kept.spec.name, pid=kept.pid)
 
     def _ended(self, kept: _Kept, pid: int, code: int) -> None:
         """Whatever it was: `code` is negative for a signal."""
         self._ask_no_more(kept)
+        self._reports.ended(kept.spec.name)
         socket_of(self._run_dir, pid).unlink(missing_ok=True)
         kept.pid = None
         if self._stopping:
@@ -242,6 +252,7 @@ class Machine:
     def _end_all(self) -> None:
         """Ask all fronts to end what they are doing, then the worker, which hears what they still commit; make those
         that do not. None is left afterwards."""
+        self._reports.stopping()
         for seconds in sorted({kept.spec.stop_seconds for kept in self._kept}, reverse=True):
             group = [kept for kept in self._kept if kept.spec.stop_seconds == seconds]
             for number, patience in ((signal.SIGTERM, seconds), (signal.SIGKILL, math.inf)):
@@ -258,24 +269,32 @@ class Machine:
     def _ask(self, kept: _Kept, pid: int, now: float) -> None:
         """What a process's own watchdog cannot see is that it is stopped."""
         try:
-            kept.question = Question(socket_of(self._run_dir, pid))
+            kept.question = Question(socket_of(self._run_dir, pid), self._reports.question(kept.spec.name))
         except OSError:
-            kept.ask_at = now + PING_SECONDS
+            kept.ask_at = now + self._pause
             return
         self._selector.register(kept.question, selectors.EVENT_READ, kept)
         kept.ask_at = now + ANSWER_SECONDS
 
     def _answered(self, kept: _Kept) -> None:
         now, question = time.monotonic(), kept.question
-        if question is not None and question.is_answered_well():
-            kept.over_at = now + self._stall_seconds
+        if question is not None:
+            well = question.is_answered_well()
+            if well and self._stall_seconds:
+                kept.over_at = now + self._stall_seconds
+            self._reports.answered(kept.spec.name, question.asked, well=well)
         self._forget(kept, now)
 
     def _forget(self, kept: _Kept, now: float) -> None:
         if kept.question is not None:
             self._selector.unregister(kept.question)
             kept.question.close()
-        kept.question, kept.ask_at = None, now + PING_SECONDS
+        kept.question, kept.ask_at = None, now + self._pause
+
+    @property
+    def _pause(self) -> float:
+        """Between two questions to a process."""
+        return STARTING_SECONDS if self._reports.starting else PING_SECONDS
 
     def _ask_no_more(self, kept: _Kept) -> None:
         self._forget(kept, math.inf)
@@ -308,7 +327,7 @@ def _drained(told: Any) -> set[int]:
     return found
 
 
-def serve(settings: Settings, run: Callable[[Settings], None]) -> None:
+def serve(settings: Settings, run: Callable[[Settings], None], manager: ServiceManager | None = None) -> None:
     """Until SIGTERM or SIGINT. `run` serves in one role and is called in processes of its own.
 
     Raises LocalStackError when a process cannot be kept running.
@@ -318,4 +337,5 @@ def serve(settings: Settings, run: Callable[[Settings], None]) -> None:
     with run_dir() as folder:
         # What is there stays, and is not written to by collections: children share it with us.
         gc.freeze()
-        Machine(specs(settings, folder, run), folder, settings.watchdog_seconds).run()
+        stall = settings.watchdog_seconds
+        Machine(specs(settings, folder, run), folder, stall, manager=manager).run()

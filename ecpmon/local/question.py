@@ -6,20 +6,23 @@ import socket
 from pathlib import Path
 from typing import Final
 
-_REQUEST: Final = b"GET /health HTTP/1.1\r\nHost: process\r\nConnection: close\r\n\r\n"
+from ecpmon.local.service_manager import Asked
+
+_REQUEST: Final = "GET {} HTTP/1.1\r\nHost: process\r\nConnection: close\r\n\r\n"
 _WELL: Final = b"HTTP/1.1 200"
 
 
 class Question:
     """One question over the socket at `path`. Readable (`fileno`) when there is an answer, or will never be one."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, asked: Asked) -> None:
         """Raises OSError when nobody listens there, or too many wait already."""
+        self.asked = asked
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self._socket.setblocking(False)
             self._socket.connect(str(path))
-            self._socket.send(_REQUEST)
+            self._socket.send(_REQUEST.format(asked).encode())
         except OSError:
             self._socket.close()
             raise

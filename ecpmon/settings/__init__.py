@@ -6,10 +6,17 @@ Every field is `ECPMON_<NAME>`; a test checks docs/settings.md against this.
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any, Final
 
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
 
 from ecpmon.settings.acting import Acting
 from ecpmon.settings.measuring import Measuring
@@ -28,6 +35,20 @@ ALIASES: Final = {
     "redis_url": "REDIS_URL",
     "simulator_url": "K8S_SIMULATOR_URL",
 }
+
+# Folders of files that are named like variables and hold their values. Of the second systemd says where it is.
+SECRETS: Final = ("ECPMON_SECRETS_DIR", "CREDENTIALS_DIRECTORY")
+
+
+def _secrets_dir() -> Path | None:
+    """The folder that is named, if one is. Raises SettingsError when it is not there."""
+    name = next((name for name in SECRETS if os.environ.get(name)), None)
+    if name is None:
+        return None
+    folder = Path(os.environ[name])
+    if not folder.is_dir():
+        raise SettingsError(f"{name}: {folder} is no folder")
+    return folder
 
 
 class _Aliases(PydanticBaseSettingsSource):
@@ -55,8 +76,10 @@ class Settings(Surrounding, Acting, Measuring, Serving):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """What is given, then our own variables, then those of the source documents."""
-        return init_settings, env_settings, _Aliases(settings_cls)
+        """What is given, then our own variables, then those of the source documents, then files."""
+        folder = _secrets_dir()
+        files = () if folder is None else (SecretsSettingsSource(settings_cls, folder),)
+        return init_settings, env_settings, _Aliases(settings_cls), *files
 
     def simulator_of(self, *, demo: bool) -> str | None:
         """URL of the simulated cluster that a mode deploys to."""

@@ -10,9 +10,14 @@ from pydantic import SecretStr, ValidationError
 
 from ecpmon.cli import cli
 from ecpmon.serving import UnsafeSettings, check_settings
-from ecpmon.settings import ALIASES, Settings
+from ecpmon.settings import ALIASES, SECRETS, Settings
 
 DOCS = Path(__file__).parents[2] / "docs" / "settings.md"
+FILES = (
+    f"What no variable says may be in a file: in the folder that `{SECRETS[0]}` names (or `{SECRETS[1]}`, which systemd"
+    " sets) the file `ecpmon_database_url` holds what `ECPMON_DATABASE_URL` would, and so on. Secrets are better there:"
+    " an environment is seen by more people."
+)
 
 
 def rendered() -> str:
@@ -20,6 +25,7 @@ def rendered() -> str:
     rows += ["A variable that is set to nothing (`ECPMON_SIMULATOR_URL=`) is as good as not set.", ""]
     names = ", ".join(f"`{alias}` (`ECPMON_{name.upper()}`)" for name, alias in ALIASES.items())
     rows += [f"Where ours is not set, the names of the source documents count: {names}.", ""]
+    rows += [FILES, ""]
     rows += ["| variable | default | meaning |", "|---|---|---|"]
     for name, field in Settings.model_fields.items():
         default = field.get_default(call_default_factory=True)
@@ -97,3 +103,25 @@ def test_blanks_in_an_optional_setting_mean_none(name: str, monkeypatch: pytest.
     assert getattr(Settings(), name) is None
     monkeypatch.delenv(f"ECPMON_{name.upper()}")
     assert getattr(Settings(**{name: ""}), name) is None
+
+
+def test_what_no_variable_says_is_read_from_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ecpmon_database_url").write_text("postgresql://of-a-file\n")
+    (tmp_path / "ecpmon_simulator_url").write_text("http://of-a-file")
+    monkeypatch.setenv("ECPMON_SIMULATOR_URL", "http://of-a-variable")
+    for name in SECRETS:
+        with monkeypatch.context() as patch:
+            patch.setenv(name, str(tmp_path))
+            found = Settings()
+        assert found.database_url == SecretStr("postgresql://of-a-file")
+        assert found.simulator_url == "http://of-a-variable"
+    assert Settings().database_url is None
+
+
+def test_a_folder_of_secrets_that_is_not_there_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(SECRETS[0], str(tmp_path / "none"))
+    result = CliRunner().invoke(cli, ["serve"])
+    assert result.exit_code == 1
+    assert f"{SECRETS[0]}: {tmp_path / 'none'} is no folder" in result.output

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from prometheus_client import Gauge
 
 from ecpmon.local.packages import Binaries
 from ecpmon.resources import data_dir
@@ -23,26 +24,55 @@ CASES = {
 }
 
 
+# Hours since the instant that the last one holds.
+BACKUPS = {"35 hours old": (35, False), "37 hours old": (37, True)}
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_a_disk_that_fills_is_told_before_it_is_full(
     case: str, stack_binaries: Binaries, tmp_path: Path
 ) -> None:
     free, size, told = CASES[case]
     telemetry = Telemetry()
-    names = [next(iter(gauge.describe())).name for gauge in (telemetry.disk_free, telemetry.disk_size)]
-    series = [
-        {"series": f'{name}{{instance="a:8080"}}', "values": values}
-        for name, values in zip(names, (free, size), strict=True)
-    ]
-    [rule] = yaml.safe_load(RULES.read_text())["groups"][0]["rules"]
+    gauges = (telemetry.disk_free, telemetry.disk_size)
+    series = [line(gauge, values) for gauge, values in zip(gauges, (free, size), strict=True)]
+    check("ECPDatabaseDiskFilling", series, "7h", told, stack_binaries, tmp_path)
+
+
+@pytest.mark.parametrize("case", BACKUPS)
+def test_a_backup_that_is_too_old_is_told(case: str, stack_binaries: Binaries, tmp_path: Path) -> None:
+    hours, told = BACKUPS[case]
+    series = [line(Telemetry().last_backup, "3600x2400")]
+    check("ECPBackupTooOld", series, f"{hours + 1}h", told, stack_binaries, tmp_path)
+
+
+def test_who_makes_no_backups_by_us_is_told_nothing(stack_binaries: Binaries, tmp_path: Path) -> None:
+    check(
+        "ECPBackupTooOld", [line(Telemetry().last_backup, "0x2400")], "39h", False, stack_binaries, tmp_path
+    )
+
+
+def line(gauge: Gauge, values: str) -> dict[str, str]:
+    return {"series": f'{next(iter(gauge.describe())).name}{{instance="a:8080"}}', "values": values}
+
+
+def check(
+    alert: str, series: list[dict[str, str]], at: str, told: bool, binaries: Binaries, folder: Path
+) -> None:
+    """Whether it fires then, for the instance that the series are of."""
+    rules = yaml.safe_load(RULES.read_text())["groups"][0]["rules"]
+    [rule] = [rule for rule in rules if rule["alert"] == alert]
     expected = {
         "exp_labels": {**rule["labels"], "instance": "a:8080"},
         "exp_annotations": rule["annotations"],
     }
-    check = {"eval_time": "7h", "alertname": rule["alert"], "exp_alerts": [expected] if told else []}
-    test = {"interval": "1m", "input_series": series, "alert_rule_test": [check]}
-    (tmp_path / "service.yml").write_text(RULES.read_text())
-    (tmp_path / "test.yml").write_text(yaml.safe_dump({"rule_files": ["service.yml"], "tests": [test]}))
-    argv = [str(stack_binaries.promtool), "test", "rules", "test.yml"]
-    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    test = {"eval_time": at, "alertname": alert, "exp_alerts": [expected] if told else []}
+    document = {
+        "rule_files": ["service.yml"],
+        "tests": [{"interval": "1m", "input_series": series, "alert_rule_test": [test]}],
+    }
+    (folder / "service.yml").write_text(RULES.read_text())
+    (folder / "test.yml").write_text(yaml.safe_dump(document))
+    argv = [str(binaries.promtool), "test", "rules", "test.yml"]
+    done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
