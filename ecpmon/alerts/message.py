@@ -213,6 +213,8 @@ def summary(rule: AlertRule, transition: Transition, reading: Reading | None) ->
         many = f"{transition.untold} change{'' if transition.untold == 1 else 's'}"
         text = f"no more flapping, {many} not told"
         return f"{rule.alert_name} {word} for {rule.tenant_id}: {text} ({rule.condition})"
+    if transition.reason is TransitionReason.SILENCE_OVER:
+        return f"{rule.alert_name} {word} for {rule.tenant_id}: the silence is over ({rule.condition})"
     if transition.flapping:
         word += " and flapping" if transition.new is RuleStatus.FIRING else ", flapping"
     if reading is None or reading.value is None:

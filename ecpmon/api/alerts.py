@@ -14,22 +14,14 @@ from pydantic import ConfigDict, Field, StrictStr
 from ecpmon.alerts.grammar import ConditionError, known_metrics, parse
 from ecpmon.alerts.recipients import check_recipients
 from ecpmon.alerts.targets import AddressGuard, check_headers, check_target
-from ecpmon.api.answers.alerts import (
-    AlertDelivery,
-    Deliveries,
-    RuleHint,
-    ShownAction,
-    ShownRule,
-    ShownRules,
-)
-from ecpmon.api.answers.common import Hint
+from ecpmon.api.alert_shown import MASK, live_silences, masked, one_shown, rule_shown
+from ecpmon.api.answers.alerts import AlertDelivery, Deliveries, ShownRule, ShownRules
 from ecpmon.api.common import backend_of, bad_field, now_of, read_model, reply, tenant_of
 from ecpmon.api.context import CALLER, CONTEXT
 from ecpmon.api.paths import path_number, path_uuid
 from ecpmon.api.queries import Limit
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.errors import Conflict, LimitReached, NotFound, ValidationFailed
-from ecpmon.korean.messages import said_to
 from ecpmon.model.alerts import (
     Action,
     AlertRule,
@@ -48,12 +40,6 @@ from ecpmon.slices import in_slices
 from ecpmon.wire import dumps
 
 routes = Routes()
-MASK: Final = "***"
-NO_MAIL_SERVER: Final[Hint] = {
-    "code": "NO_MAIL_SERVER",
-    "message": "this installation has no mail server, so its e-mail actions are kept and send nothing; set "
-    "ECPMON_SMTP_HOST",
-}
 MAX_FOR_SECONDS: Final = 7 * 86_400
 # Bytes of a rule's actions as they are stored: whoever asks for rules, and each evaluation, reads those of all of them.
 MAX_ACTIONS: Final = 16_384
@@ -165,80 +151,31 @@ async def create(request: web.Request) -> web.Response:
         actions=actions_of(request, body),
     )
     most = request.app[CONTEXT].settings.max_alert_rules
-    return reply(_shown(request, await backend.alerts.create(rule, now_of(request), most)), 201)
-
-
-def hints_of(request: web.Request, actions: Sequence[Action]) -> list[RuleHint]:
-    """What the rule has and this installation cannot do: it is kept, and the rest of the rule is done."""
-    mails = [index for index, action in enumerate(actions) if isinstance(action, EmailAction)]
-    without = request.app[CONTEXT].settings.smtp_host is None
-    return [{**no_mail_server(request), "actions": mails}] if mails and without else []
-
-
-def _shown(request: web.Request, entry: RuleWithState) -> ShownRule:
-    return rule_document(entry, hints_of(request, entry.rule.actions))
-
-
-def no_mail_server(request: web.Request) -> Hint:
-    """In the caller's language."""
-    return {**NO_MAIL_SERVER, "message": said_to(request.headers, NO_MAIL_SERVER["message"])}
-
-
-def rule_document(entry: RuleWithState, hints: list[RuleHint]) -> ShownRule:
-    rule, state = entry.rule, entry.state
-    answer: ShownRule = {
-        "rule_id": rule.rule_id,
-        "tenant_id": rule.tenant_id,
-        "alert_name": rule.alert_name,
-        "kind": rule.kind,
-        "condition": rule.condition,
-        "duration": f"{rule.for_seconds}s",
-        "severity": rule.severity,
-        "actions": [masked(action_to_dict(a)) for a in rule.actions],
-        "state": state.status,
-        "since": state.since,
-        "value": state.value,
-        "frozen": state.frozen,
-        "flapping": state.flapping,
-        "alert_id": entry.alert_id,
-        "created_at": entry.created_at,
-        "hints": hints,
-    }
-    if state.flapping:
-        answer["flapping_since"] = state.flaps.since
-        answer["suppressed"] = state.flaps.untold
-    if rule.objective:
-        answer["objective"] = rule.objective
-    if rule.policy:
-        answer["policy"] = rule.policy
-    return answer
-
-
-def masked(action: dict[str, Any]) -> ShownAction:
-    """Header values may be secrets: their names are shown, they are not."""
-    shown = cast("ShownAction", dict(action))  # what `model.alerts.action_to_dict` gives
-    if "headers" in shown:
-        shown["headers"] = dict.fromkeys(shown["headers"], MASK)
-    return shown
+    made = await backend.alerts.create(rule, now_of(request), most)
+    return reply(await one_shown(request, tenant, made), 201)
 
 
 @routes.get(_ALL, Permission.READ, answers={200: ShownRules})
 async def list_rules(request: web.Request) -> web.Response:
     """Every rule with its state, the built-in SLA rules included."""
     tenant = await tenant_of(request)
-    rules = await backend_of(request).alerts.rules(tenant)
+    rules, now = await backend_of(request).alerts.rules(tenant), now_of(request)
+    silences = await live_silences(request, tenant)
     # With as many actions as they may have they are megabytes.
-    shown = [_shown(request, r) async for r in in_slices(rules)]
+    shown = [rule_shown(request, r, silences, now) async for r in in_slices(rules)]
     answer: ShownRules = {"tenant_id": tenant.tenant_id, "alerts": shown}
     return reply(answer)
 
 
 @routes.get(_ALL + "/active", Permission.READ, answers={200: ShownRules})
 async def active(request: web.Request) -> web.Response:
-    """Rules that are pending or firing, or flap."""
-    tenant = await tenant_of(request)
+    """Rules that are pending or firing, or flap; silenced ones too, and for which silence."""
+    tenant, now = await tenant_of(request), now_of(request)
     rules = await backend_of(request).alerts.rules(tenant)
-    shown = [_shown(request, r) for r in rules if r.state.stands]
+    silences = await live_silences(request, tenant)
+    shown = [
+        rule_shown(request, r, silences, now) async for r in in_slices([r for r in rules if r.state.stands])
+    ]
     answer: ShownRules = {"tenant_id": tenant.tenant_id, "alerts": shown}
     return reply(answer)
 
@@ -294,7 +231,7 @@ async def resend(request: web.Request) -> web.Response:
 async def get_rule(request: web.Request) -> web.Response:
     """One rule with its state."""
     tenant = await tenant_of(request)
-    return reply(_shown(request, await _rule(request, tenant)))
+    return reply(await one_shown(request, tenant, await _rule(request, tenant)))
 
 
 @routes.put(
@@ -324,7 +261,8 @@ async def replace_rule(request: web.Request) -> web.Response:
         severity=body.severity,
         actions=actions_of(request, body, before.actions),
     )
-    return reply(_shown(request, await backend.rule_desk.replace(tenant, rule, now_of(request))))
+    changed = await backend.rule_desk.replace(tenant, rule, now_of(request))
+    return reply(await one_shown(request, tenant, changed))
 
 
 @routes.delete(_ALL + "/{rule_id}", Permission.OPERATE, answers={204: None}, refuses=(NotFound, Conflict))

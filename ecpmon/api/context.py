@@ -29,6 +29,7 @@ from ecpmon.ports.quarantine import Quarantine
 from ecpmon.ports.roster import Roster
 from ecpmon.ports.samples import MonitoringStore, SampleWriter
 from ecpmon.ports.service import Clock, Health
+from ecpmon.ports.silences import SilenceStore
 from ecpmon.ports.sla import AvailabilityStore, MaintenanceStore, ObjectiveStore, WindowSums
 from ecpmon.ports.statements import StatementMail
 from ecpmon.ports.status_pages import StatusPageStore
@@ -71,6 +72,7 @@ class Backend:
     alerts: AlertStore
     deliveries: Deliveries
     rule_desk: RuleDesk
+    silences: SilenceStore
     webhook_keys: WebhookKeys
     external_alerts: ExternalAlertStore
     recoveries: RecoveryDesk

@@ -15,8 +15,8 @@ _SLA_TYPES: Final[dict[str, AlertType]] = {
     "no_data": "no_data",
     "recovery": "recovery",
 }
-# Of a flapping rule, in whichever state it is.
-_FLAPPING_ENDS: Final = frozenset({"calmed", "rule_deleted", "rule_replaced"})
+# Of a flapping rule, in whichever state it is; and that what was silenced is told.
+_TOLD_AGAIN: Final = frozenset({"calmed", "rule_deleted", "rule_replaced", "silence_over"})
 # Of rules and of recoveries.
 _OPEN_STATES: Final = frozenset({"firing", "doubted", "restarting", "waiting", "escalated"})
 
@@ -32,7 +32,7 @@ def type_of(kind: str, metric: str | None) -> AlertType:
 def is_told(event: AlertEvent) -> bool:
     """Whether sockets hear of it."""
     if event.from_state == event.to_state:
-        return event.reason in _FLAPPING_ENDS
+        return event.reason in _TOLD_AGAIN
     return event.kind == "recovery" or "firing" in (event.from_state, event.to_state)
 
 
@@ -53,6 +53,8 @@ def message_of_event(event: AlertEvent) -> AlertMessage:
         message["flapping"] = event.flapping
     if event.suppressed:
         message["suppressed"] = event.suppressed
+    if event.silenced_by:
+        message["silenced"] = True
     if event.objective:
         message["objective"] = event.objective
     return message

@@ -34,42 +34,19 @@ from ecpmon.api.maintenance import (
 )
 from ecpmon.api.paths import path_uuid
 from ecpmon.api.routing import Permission, Routes
-from ecpmon.api.tenant_bodies import MOST_LABELS, LabelName, LabelValue, check_preset
+from ecpmon.api.selecting import SelectorBody, chosen_tenants, own_tenants
 from ecpmon.api.times import is_naive
 from ecpmon.errors import Conflict, EcpError, InvalidPreset, LimitReached, NotFound, TenantNotFound
 from ecpmon.model.maintenance import Maintenance
-from ecpmon.model.tenants import Tenant, TenantStatus
+from ecpmon.model.tenants import Tenant
 from ecpmon.ports.exclusions import Laid
-from ecpmon.shapes import Model
 from ecpmon.sla.exclusion_rules import Rules, rules_at
-from ecpmon.sla.exclusions import selected
 
 routes = Routes()
 # Of one request, and of one of its transactions: tenants are locked as long as one lasts.
 MOST: Final = 5_000
 AT_ONCE: Final = 100
-_SAID: Final = ("tenant_ids", "name", "preset", "status", "labels")
 _NAMESPACE: Final = uuid.UUID("0b6f6f3e-7f0b-4b43-9c53-5f3b0a4c7d11")
-
-
-class SelectorBody(Model):
-    """Whom it is for: every tenant that the caller may change and for which all that is said holds. `name`: `*` is any
-    text; `labels`: it has all of them, with these values. At least one is said; `all` says that all are meant."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    all: StrictBool = False
-    tenant_ids: Annotated[list[StrictStr], Field(min_length=1, max_length=1_000)] | None = None
-    name: Annotated[StrictStr, Field(min_length=1, max_length=100)] | None = None
-    preset: StrictStr | None = None
-    status: StrictStr | None = None
-    labels: (
-        Annotated[
-            dict[LabelName, LabelValue],
-            Field(min_length=1, max_length=MOST_LABELS, examples=[{"region": "seoul"}]),
-        ]
-        | None
-    ) = None
 
 
 class ExclusionBody(MaintenanceBody):
@@ -94,7 +71,7 @@ async def lay(request: web.Request) -> web.Response:
     """Lay the same window on many tenants, a hundred in a transaction; asked again with its key, on whom it lacks."""
     backend, now = backend_of(request), now_of(request)
     body = await read_model(request, ExclusionBody)
-    chosen, unknown = await _chosen(request, body.tenants)
+    chosen, unknown = await chosen_tenants(request, body.tenants, "exclusion_tenants", MOST)
     planned = _planned(request, body, now)
     number = planned.laid_by or ""
     before = await backend.exclusions.requested(number, None if body.dry_run else _digest(body))
@@ -112,7 +89,7 @@ async def lay(request: web.Request) -> web.Response:
         number, _digest(body), [t.key for t in chosen], planned.created_by, planned.created_at
     )
     first = set(found.tenants)
-    chosen = [t for t in await _own(request) if t.key in first]
+    chosen = [t for t in await own_tenants(request) if t.key in first]
     for rules, own in _by_rules(chosen, planned.created_at, usual_rules(request)).items():
         for some in _parts(own):
             laid = await backend.exclusions.lay([t.key for t in some], rules.over(planned), often)
@@ -170,7 +147,7 @@ async def _on_what_was_laid(
     """The tenants with whom it was done. Raises NotFound for a request that concerns no tenant of the caller's."""
     found = await backend_of(request).exclusions.requested(number)
     first = set(found.tenants if found else ())
-    chosen = [t for t in await _own(request) if t.key in first]
+    chosen = [t for t in await own_tenants(request) if t.key in first]
     if not chosen:
         raise NotFound("there is no such request for exclusions", details={"request_id": number})
     done: set[int] = set()
@@ -198,41 +175,6 @@ def _digest(body: ExclusionBody) -> str:
 
 def _number(request: web.Request) -> str:
     return path_uuid(request, "request_id", "there is no such request for exclusions")
-
-
-async def _own(request: web.Request) -> list[Tenant]:
-    """The live tenants that the caller may change, by number."""
-    found = (s.tenant for s in (await backend_of(request).directory.standings()).values())
-    return sorted((t for t in found if t is not None and request[CALLER].may_see(t)), key=lambda t: t.key)
-
-
-async def _chosen(request: web.Request, body: SelectorBody) -> tuple[list[Tenant], list[str]]:
-    """Whom a selector chooses, and names in it that are nobody's, or nobody's of the caller's.
-
-    Raises ValidationFailed for one that says nothing, LimitReached for too many.
-    """
-    said = [name for name in _SAID if getattr(body, name) is not None]
-    if body.all == bool(said):
-        raise bad_field("tenants", f"say all, or which ones: {', '.join(_SAID)}")
-    if body.status is not None and body.status not in list(TenantStatus):
-        raise bad_field("tenants.status", f"known are {', '.join(TenantStatus)}")
-    preset, own = check_preset(body.preset), await _own(request)
-    names = None if body.tenant_ids is None else set(body.tenant_ids)
-    chosen = [
-        t
-        for t in own
-        if selected(names, body.name, t.tenant_id)
-        and preset in (None, t.preset)
-        and body.status in (None, t.status)
-        and (body.labels or {}).items() <= t.labels.items()
-    ]
-    if len(chosen) > MOST:
-        raise LimitReached(
-            f"this chooses {len(chosen)} tenants, and at most {MOST} are possible; choose in parts",
-            limit="exclusion_tenants",
-            most=MOST,
-        )
-    return chosen, sorted((names or set()) - {t.tenant_id for t in own})
 
 
 def _by_rules(tenants: Sequence[Tenant], at: datetime, usual: Rules) -> dict[Rules, list[Tenant]]:

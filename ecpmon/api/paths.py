@@ -51,6 +51,7 @@ PATHS: Final[Mapping[str, Mapping[str, Any]]] = {
     "delivery_id": _number("The delivery's number, as the list of deliveries shows it."),
     "sending_id": _number("The sending's number, as the list of sendings shows it."),
     "rule_id": _uuid("The alert rule's `rule_id`."),
+    "silence_id": _uuid("The silence's `silence_id`."),
     "maintenance_id": _uuid("The window's `maintenance_id`."),
     "request_id": _uuid("The `request_id` with which the windows were entered."),
     "deployment_id": _name(

@@ -8,7 +8,7 @@ from aiohttp import web
 from pydantic import ConfigDict, Field, StrictBool, StrictStr
 
 from ecpmon.alerts.recipients import MAX_RECIPIENTS, check_recipients
-from ecpmon.api.alerts import no_mail_server
+from ecpmon.api.alert_shown import no_mail_server
 from ecpmon.api.answers.statements import Period, Sending, Sendings, StatementRecipients
 from ecpmon.api.common import backend_of, bad_field, now_of, read_model, reply, tenant_of
 from ecpmon.api.context import CALLER, CONTEXT

@@ -167,6 +167,7 @@ def _backend(runtime: BackendRuntime, hub: Hub) -> Backend:
         alerts=runtime.alerts,
         deliveries=runtime.deliveries,
         rule_desk=runtime.rule_desk,
+        silences=runtime.silences,
         webhook_keys=runtime.webhook_keys,
         external_alerts=runtime.external_alerts,
         recoveries=runtime.recoverer,

@@ -24,6 +24,7 @@ from ecpmon.storage.faults_log import PgFaultLog
 from ecpmon.storage.hand_made import HandMade
 from ecpmon.storage.packing import Packing
 from ecpmon.storage.quarantine import PgQuarantine
+from ecpmon.storage.silences import PgSilenceStore
 from ecpmon.storage.upkeep import Upkeep
 
 _log = structlog.get_logger(__name__)
@@ -146,6 +147,7 @@ class AlertRetention:
 
     def __init__(self, database: Database, settings: Settings, clock: Clock) -> None:
         self._keeping = AlertKeeping(database)
+        self._silences = PgSilenceStore(database)
         self._settings = settings
         self._clock = clock
 
@@ -164,6 +166,7 @@ class AlertRetention:
             "events": await self._keeping.forget_events(over),
             "external": await self._keeping.forget_external(over, unresolved),
         }
+        await self._silences.forget(over)
         await self._keeping.forget_queues(now - timedelta(days=_QUEUES_KEPT_DAYS))
         if any(forgotten.values()):
             _log.info("alerts_forgotten", **forgotten)

@@ -46,6 +46,7 @@ from ecpmon.storage.profiles import PgProfileStore
 from ecpmon.storage.quarantine import PgQuarantine
 from ecpmon.storage.recovery import PgRecoveryStore
 from ecpmon.storage.roster import PgRoster
+from ecpmon.storage.silences import PgSilenceStore
 from ecpmon.storage.statement_mail import PgStatementMail, PgStatementOutbox
 from ecpmon.storage.statements import PgStatementStore
 from ecpmon.storage.status_pages import PgStatusPageStore
@@ -173,6 +174,7 @@ class Stores:
                 self.listening.reader,
             )
         )
+        self.silences = PgSilenceStore(self.database)
         self.deliveries = PgDeliveries(self.database)
         self.external_alerts = PgExternalAlertStore(self.database)
         self.recovery_store = PgRecoveryStore(self.database, self.notifying)

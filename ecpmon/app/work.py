@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Final
 
+from ecpmon.alerts import after_silence
+from ecpmon.alerts.after_silence import AfterSilence
 from ecpmon.alerts.engine import AlertEngine
 from ecpmon.alerts.objective_rules import ObjectiveRules
 from ecpmon.alerts.objectives import ObjectiveAlerts
@@ -42,6 +44,7 @@ from ecpmon.ports.quarantine import ROLLING_SLA
 from ecpmon.statements.service import StatementService
 from ecpmon.storage.backups import Backups
 from ecpmon.storage.bus import BusKeeping
+from ecpmon.storage.hushed import PgHushed
 from ecpmon.storage.outbox import PgOutbox
 from ecpmon.storage.room import room_of
 from ecpmon.storage.standing_alerts import PgStandingAlerts
@@ -190,6 +193,12 @@ class Work:
             flap=flap,
             present=around.clock.now,
         )
+        self.after_silence = AfterSilence(
+            PgHushed(stores.database, stores.notifying),
+            around.settings.external_url,
+            on_event,
+            stores.quarantine,
+        )
         self.trigger = AlertTrigger(self.engine, around.clock, stores.lease)
         self.delivery = Delivery(
             around.settings, stores.database, around.clock, around.telemetry, stores.webhook_keys
@@ -208,6 +217,7 @@ class Work:
             Job(ROLLING_SLA, 5, self.rolling.run_once),
             Job("alerts", 5, self.evaluate_alerts),
             *self._forwarding.jobs(),
+            Job(after_silence.JOB, 5, self.tell_after_silence),
             Job("recovery", 2, self.recover),
             Job("recovery_retention", 3600, self.forget_recoveries),
             Job("deployments", 5, self._deployments.resume),
@@ -279,6 +289,10 @@ class Work:
 
     async def evaluate_alerts(self) -> None:
         await self.engine.evaluate_all(self._around.clock.now())
+
+    async def tell_after_silence(self) -> None:
+        """Alerts that fire when no silence is on any more."""
+        await self.after_silence.run_once(self._around.clock.now())
 
     async def _evaluate_objective_alerts(self, now: datetime) -> None:
         await self._objective_rules.settle_all(now)

@@ -176,6 +176,9 @@ class TransitionReason(StrEnum):
     FROZEN = "frozen"  # no status change: the answer depends on missing data
     THAWED = "thawed"  # no status change: the data is back
     CALMED = "calmed"  # no status change: the rule flaps no more
+    SILENCE_OVER = (
+        "silence_over"  # no status change: it fires, of which nobody was told while it was silenced
+    )
 
 
 @dataclass(frozen=True, slots=True)

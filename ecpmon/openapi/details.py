@@ -52,6 +52,7 @@ class NotFoundDetails(TypedDict, total=False):
     rule_id: str
     deployment_id: str
     maintenance_id: str
+    silence_id: str
     request_id: str
     objective: str
     profile: str

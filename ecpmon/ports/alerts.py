@@ -47,6 +47,8 @@ class AlertEvent:
     # Whether the rule flaps from then on, and how many changes before nobody was told of.
     flapping: bool = False
     suppressed: int = 0
+    # The silence for which nobody was told of it.
+    silenced_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class NewEvent:
     suppressed: int = 0
     notifications: tuple[tuple[str, Action], ...] = ()
     body: Mapping[str, Any] | None = None
+    silenced_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

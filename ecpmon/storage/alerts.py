@@ -112,6 +112,7 @@ def _event_of(row: Any) -> AlertEvent:
         objective=row["objective"],
         flapping=row["flapping"],
         suppressed=row["suppressed"],
+        silenced_by=None if row["silenced_by"] is None else str(row["silenced_by"]),
     )
 
 

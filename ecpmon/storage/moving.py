@@ -2,12 +2,14 @@
 
 States of moves that are to be stored:
 
-    found ── one statement: all rules are as they were read, no message has to wait or to be merged ──► stored
+    found ── one statement: all rules are as they were read, no message has to wait or to be merged, and nobody who
+      │      is told something has a silence ──► stored
       │
-      └── it found something else (EC002), and stored nothing ──► a transaction: rules moved ─► events ─► the messages
-                                                                  of each event placed by themselves ──► stored
+      └── it found something else (EC002), and stored nothing ──► a transaction: rules moved ─► which messages are
+                                                                  silenced ─► events ─► the messages of each event
+                                                                  placed by themselves ──► stored
 
-Formula of the statement (`put_at_once`, 0076_moves_at_once.sql), for so many messages of all events together:
+Formula of the statement (`put_at_once`, 0084_silences.sql), for so many messages of all events together:
 
     greatest(busy_until, now) + messages × interval <= now + burst × interval, of each receiver and each tenant, and
     pending + messages <= waiting, of each endpoint.
@@ -38,13 +40,12 @@ from ecpmon.storage.faults import NotAsRemembered, wrap_errors
 from ecpmon.storage.flaps import flaps_values
 from ecpmon.storage.notifying import Notifying
 from ecpmon.storage.queries import load
+from ecpmon.storage.silencing import Silencing, Told
 
 # So long after it was read a rule may be moved on: longer than an evaluation takes, unless its process stands still.
 READ_FOR: Final = timedelta(seconds=30)
 _MOVE_COLUMNS: Final = 15
 _EVENT_COLUMNS: Final = 14
-# A new event of a rule.
-Told = tuple[AlertRule, NewEvent]
 
 
 def columns(rows: Sequence[tuple[Any, ...]], count: int | None = None) -> list[list[Any]]:
@@ -73,6 +74,7 @@ class Moving:
     def __init__(self, database: Database, notifying: Notifying) -> None:
         self._database = database
         self._notifying = notifying
+        self._silencing = Silencing()
         self._sql = load("alerts")
         # Moves that were stored as one statement, and the long way; since the start.
         self.at_once = 0
@@ -97,15 +99,22 @@ class Moving:
         """Events of rules whose states are locked, with their messages, in order, in the caller's transaction."""
         if not new:
             return []
-        values = columns([_event_values(rule, event) for rule, event in new])
+        decided = await self._silencing.decide(connection, new, now)
+        values = columns([_event_values(rule, event) for rule, event in decided.events])
         row = await connection.fetchrow(self._sql["record_events"], *values)
+        await self._silencing.note(connection, decided, row["numbers"], now)
         stored = []
-        for (rule, event), number, tenant in zip(new, row["numbers"], row["tenants"], strict=True):
+        for (rule, event), number, tenant in zip(decided.events, row["numbers"], row["tenants"], strict=True):
             if event.notifications:
                 put = self._notifying.put
                 await put(connection, tenant, rule.rule_id, number, event.notifications, now)
             stored.append(event_of(rule, event, number))
         return stored
+
+    async def is_silenced(self, connection: Any, rule: AlertRule, event: NewEvent, now: datetime) -> bool:
+        """Whether nobody would be told of an event of a rule whose state is locked."""
+        decided = await self._silencing.decide(connection, [(rule, event)], now)
+        return any(each.silenced_by is not None for _, each in decided.events)
 
     async def _at_once(
         self, moves: Sequence[Move], new: Sequence[Told], now: datetime
@@ -194,4 +203,5 @@ def event_of(rule: AlertRule, event: NewEvent, number: int) -> AlertEvent:
         objective=rule.objective,
         flapping=event.flapping,
         suppressed=event.suppressed,
+        silenced_by=event.silenced_by,
     )

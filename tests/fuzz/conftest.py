@@ -71,6 +71,8 @@ class Service:
         maintenance_id = self.ask("POST", f"{base}/maintenance", plan, status=201)["id"]
         many = {**plan, "time_zone": "UTC", "key": name, "tenants": {"tenant_ids": [name]}}
         request_id = self.ask("POST", "/api/v1/exclusions", many, status=201)["request_id"]
+        hush = {"duration": "1h", "reason": "upgrade", "tenants": {"tenant_ids": [name]}, "alerts": ["hot*"]}
+        silence_id = self.ask("POST", "/api/v1/silences", hush, status=201)["silence_id"]
         self.ask("PUT", f"{base}/objectives/fast", slo, status=201)
         self.ask("PUT", f"{base}/evidence-profile", {"profile": "vllm", "match": {"job": "llm"}}, status=200)
         told = self.ask("POST", f"{base}/deployment-status", {"status": "failed"}, status=200)
@@ -84,6 +86,7 @@ class Service:
             "tenant_id": [name],
             "rule_id": [rule_id, NOBODY],
             "maintenance_id": [maintenance_id, NOBODY],
+            "silence_id": [silence_id, NOBODY],
             "request_id": [request_id, NOBODY],
             "objective": ["fast", "slow"],
             "name": ["fast"],

@@ -107,6 +107,17 @@ STORY: Final[tuple[Step | Heard, ...]] = (
     Step("GET", _T + "/alerts"),
     Step("GET", _T + "/alerts/{rule_id}"),
     Step("PUT", _T + "/alerts/{rule_id}", body={**_RULE, "condition": "cpu_usage > 90"}),
+    Step("POST", _T + "/alerts/{rule_id}/silence", 201, {
+        "start": "2026-02-10T22:00:00", "duration": "2h", "rrule": "FREQ=WEEKLY;BYDAY=SA", "time_zone": "Asia/Seoul",
+        "reason": "weekly load test",
+    }),
+    Step("POST", "/api/v1/silences", 201, {
+        "duration": "2h", "reason": "moving the data centre", "tenants": {"name": "my-*"},
+        "severities": ["ticket", "warning"],
+    }, keeps={"silence_id": ("silence_id",)}),
+    Step("GET", "/api/v1/silences"),
+    Step("GET", "/api/v1/silences/{silence_id}"),
+    Step("DELETE", "/api/v1/silences/{silence_id}"),
     Step("GET", _T + "/alerts/active"),
     Step("GET", _T + "/alerts/deliveries"),
     Step("POST", _T + "/alerts/test", body={

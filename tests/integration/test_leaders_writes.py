@@ -60,6 +60,10 @@ INSERT INTO recoveries (recovery_id, tenant, alert_name, severity, fingerprint, 
 SELECT gen_random_uuid(), id, 'x', 'page', 'x', 'recovered', 'x', a.long, a.long, a.long, a.long
 FROM tenants, (SELECT '2001-01-01Z'::timestamptz) AS a (long);
 INSERT INTO audit_log (at, actor, action, subject) VALUES ('2001-01-01Z', 'kim', 'tenant.created', 'gone');
+INSERT INTO alert_hushed (tenant, rule_id, alert_id, silence_id, since)
+SELECT r.tenant, r.rule_id, s.alert_id, gen_random_uuid(), '2001-01-01Z'
+FROM alert_rules r JOIN alert_states s USING (rule_id)
+WHERE s.status = 'firing';
 INSERT INTO exclusion_requests (request, requested_at, requested_by, tenants, digest)
 VALUES (gen_random_uuid(), '2001-01-01Z', 'kim', '{1}', repeat('0', 64));
 INSERT INTO objective_hours (objective, hour, minutes) SELECT id, '2001-01-01T00:00Z', 0 FROM objectives;

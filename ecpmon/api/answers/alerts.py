@@ -8,6 +8,7 @@ from typing import Annotated, Literal, NotRequired
 from pydantic import Field
 
 from ecpmon.api.answers.common import Hint
+from ecpmon.api.answers.silences import SilencedBy
 from ecpmon.model.alerts import RuleKind, RuleStatus, Severity
 from ecpmon.openapi.declaring import TypedDict
 
@@ -47,6 +48,7 @@ class ShownRule(TypedDict):
     flapping_since: NotRequired[datetime | None]
     suppressed: NotRequired[int]
     alert_id: str | None
+    silenced: Annotated[SilencedBy | None, Field(description="why nobody is told of it now")]
     created_at: datetime
     objective: NotRequired[str]
     policy: NotRequired[

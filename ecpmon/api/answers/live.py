@@ -61,7 +61,8 @@ AlertType = Literal[
 
 
 class AlertMessage(TypedDict):
-    """An alert that fires or is resolved. `flapping` and `suppressed`: changes not told, as the rule flaps."""
+    """An alert that fires or is resolved. `flapping` and `suppressed`: changes not told, as the rule flaps; `silenced`:
+    nobody was told of this one."""
 
     alert_id: str
     tenant_id: str | None
@@ -75,6 +76,7 @@ class AlertMessage(TypedDict):
     timestamp: datetime
     flapping: NotRequired[bool]
     suppressed: NotRequired[int]
+    silenced: NotRequired[Literal[True]]
     objective: NotRequired[str]
 
 

@@ -81,6 +81,7 @@ JOB = "a job's, for every tenant"
 EVERY = "for callers of every tenant; others' list has a statement of its own"
 OPERATORS = "counts over all tenants, for the operators' metrics"
 OWNED = "by numbers of rules, each of which must be of the tenant that is named beside it, in a function"
+BY_RULE = "by numbers of rules that were read with their tenant"
 CLAIMED = "by the claim of the job that goes on with it"
 BY_OBJECTIVE = "by numbers of objectives that were read with their tenant"
 WITHIN = "the token was found within reach of the caller by `lock`, in the same transaction"
@@ -92,7 +93,7 @@ QUERIES = {
     "alert_keeping.forget_events": JOB,
     "alert_keeping.forget_external": JOB,
     "alert_keeping.forget_notifications": JOB,
-    "alerts.go_on": "by numbers of rules that were read with their tenant",
+    "alerts.go_on": BY_RULE,
     "alerts.move": OWNED,
     "alerts.move_at_once": OWNED,
     "alerts.record_events": OWNED,
@@ -185,6 +186,14 @@ QUERIES = {
     "recovery.forget": JOB,
     "recovery.mark_restart": CLAIMED,
     "roster.changed": JOB,
+    "silences.forget": JOB,
+    "silences.forget_hushed": JOB,
+    "silences.hush": BY_RULE,
+    "silences.hushed": BY_RULE,
+    "silences.note": BY_RULE,
+    "silences.of_rules": BY_RULE,
+    "silences.owed": JOB,
+    "silences.unhush": BY_RULE,
     "slots.backlog": OPERATORS,
     "slots.carry": BY_OBJECTIVE,
     "slots.change_hour": BY_OBJECTIVE,

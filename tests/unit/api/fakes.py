@@ -482,6 +482,13 @@ class FakeAlerts:
         return {e.tenant_id: e for e in sorted(told, key=lambda e: e.event_id)}
 
 
+class FakeSilences:
+    """Nobody has any."""
+
+    async def live(self, tenants: Collection[int], now: datetime) -> dict[str, list[Any]]:
+        return {}
+
+
 class FakeDeliveries:
     def __init__(self) -> None:
         self.sent: dict[str, list[dict[str, Any]]] = {}
@@ -604,6 +611,7 @@ class World:
     tenants: FakeTenants = field(default_factory=FakeTenants)
     maintenance: FakeMaintenance = field(default_factory=FakeMaintenance)
     alerts: FakeAlerts = field(default_factory=FakeAlerts)
+    silences: FakeSilences = field(default_factory=FakeSilences)
     deliveries: FakeDeliveries = field(default_factory=FakeDeliveries)
     external_alerts: FakeExternalAlerts = field(init=False)
     recoveries: FakeRecoveries = field(default_factory=FakeRecoveries)
@@ -644,6 +652,7 @@ class World:
             intervals=self.intervals, alerts=stores.alerts,
             webhook_keys=unused, deliveries=stores.deliveries,
             rule_desk=RuleDesk(stores.alerts, "http://ecpmon.example", stores.alerts.events.append),
+            silences=stores.silences,
             external_alerts=stores.external_alerts,
             recoveries=stores.recoveries, objectives=unused, deployments=FakeDeployments(),
             quarantine=FakeQuarantine(), audit=unused, faults=unused, profiles=unused, operations=unused,

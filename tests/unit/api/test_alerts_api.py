@@ -76,6 +76,7 @@ async def test_a_rule_is_saved_and_shown(client: Any, world: World) -> None:
         "rule_id": made["rule_id"], "tenant_id": "acme", "alert_name": "high_cpu", "kind": "threshold",
         "condition": "cpu_usage > 80", "duration": "300s", "severity": "page", "actions": [masked, MAIL],
         "state": "inactive", "since": None, "value": None, "frozen": False, "flapping": False, "alert_id": None,
+        "silenced": None,
         "created_at": "2026-03-02T09:00:00Z",
         "hints": [],
     }  # fmt: skip
@@ -277,6 +278,7 @@ async def test_a_rule_is_replaced_as_a_whole_and_starts_anew(client: Any, world:
         "condition": "cpu_usage > 95", "duration": "0s", "severity": "page",
         "actions": [{**HOOK, "method": "POST", "headers": {"X-Api-Key": "***"}}], "state": "inactive",
         "since": None, "value": None, "frozen": False, "flapping": False, "alert_id": None,
+        "silenced": None,
         "created_at": made["created_at"],
         "hints": [],
     }  # fmt: skip

@@ -1,0 +1,149 @@
+"""Whom a silence is about, when it is on, and what is told while it is. Pure.
+
+States of an alert, as those whom its rule tells know it:
+
+    nobody knows ── fires, and no silence is on ──► told ── resolved, silence or not ──► nobody knows
+      │                                              ▲
+      └── fires while a silence is on ──► owed ──────┘ it still fires when no silence is on any more
+                                            │
+                                            └── resolved ──► nobody knows: nobody was told that it fired
+
+Formula, of a message about an alert:
+
+    it fires    is told where no silence of its tenant that matches it is on
+    resolved    is told unless the alert is owed
+
+So whoever was told that something fires is told at once that it is over, also in a silence: what he has open (an
+incident, a ticket) is closed by it, and wakes nobody. What began and ended in a silence is on record, and told nobody.
+A message that tells once more that something fires (a rule has calmed) changes neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from ecpmon.errors import ValidationFailed
+from ecpmon.model.alerts import AlertRule
+from ecpmon.model.maintenance import Interval, Maintenance
+from ecpmon.model.silences import Matcher, Silence
+from ecpmon.sla.exclusions import fits
+from ecpmon.sla.maintenance import occurrences, recurrence, zone
+
+# What lasts longer recurs, or is no alert that anybody wants.
+LONGEST: Final = timedelta(days=31)
+AHEAD: Final = timedelta(days=366)
+# With COUNT what recurs is counted from its start, whenever it is asked about.
+MOST_TIMES: Final = 1_000
+_INSTANT: Final = timedelta(microseconds=1)
+# Of those to come that are shown.
+SHOWN_AHEAD: Final = timedelta(days=90)
+SHOWN: Final = 10
+SilenceState = Literal["active", "pending", "expired"]
+
+
+def matches(matcher: Matcher, rule: AlertRule) -> bool:
+    """Whether a silence is about what the rule does."""
+    if matcher.rule_id is not None and matcher.rule_id != rule.rule_id:
+        return False
+    if matcher.severities and rule.severity not in matcher.severities:
+        return False
+    return not matcher.alerts or any(fits(pattern, rule.alert_name) for pattern in matcher.alerts)
+
+
+def times(silence: Silence, start: datetime, end: datetime) -> list[Interval]:
+    """When it is on within `[start, end)`."""
+    if silence.ends_at is not None:
+        end = min(end, silence.ends_at)
+    return occurrences(_planned(silence), start, end) if start < end else []
+
+
+def is_on(silence: Silence, now: datetime) -> bool:
+    return bool(times(silence, now, now + _INSTANT))
+
+
+def on_until(silence: Silence, now: datetime) -> datetime | None:
+    """When the occurrence ends that is on; None: none is."""
+    found = times(silence, now, now + LONGEST + _INSTANT) if is_on(silence, now) else []
+    return found[0].end if found else None
+
+
+def state_of(silence: Silence, now: datetime) -> SilenceState:
+    """`expired`: it is never on again within a year."""
+    if is_on(silence, now):
+        return "active"
+    return "pending" if times(silence, now, now + AHEAD) else "expired"
+
+
+def counts(silence: Silence, now: datetime) -> bool:
+    """Whether it is on; one that nobody can read (it was edited by hand) silences nothing."""
+    try:
+        return is_on(silence, now)
+    except ValidationFailed:
+        return False
+
+
+def silencing(silences: Iterable[Silence], rule: AlertRule) -> Silence | None:
+    """Of silences that are on, the first for which nobody is told what the rule does."""
+    return next((s for s in silences if matches(s.matcher, rule)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What becomes of a message, and whether its alert is owed from then on."""
+
+    told: bool
+    owed: bool
+
+
+def said(*, fires: bool, again: bool, owed: bool, silenced: bool) -> Said:
+    """`fires`: the message says so, else that it is over; `again`: it told so before, unless it is `owed`."""
+    if not fires:
+        return Said(told=not owed, owed=False)
+    if not silenced:
+        return Said(told=True, owed=False)
+    return Said(told=False, owed=owed or not again)
+
+
+def check(silence: Silence, now: datetime) -> None:
+    """Refuse what cannot be meant. Raises ValidationFailed naming the field."""
+    problem = _problem(silence, now)
+    if problem:
+        field, message = problem
+        raise ValidationFailed(f"{field}: {message}", fields=[{"field": field, "message": message}])
+    zone(silence.time_zone)
+    if silence.rrule is not None:
+        rule = recurrence(silence.rrule, silence.start, silence.time_zone, new=True).rule
+        if rule.count is not None and rule.count > MOST_TIMES:
+            message = f"COUNT is at most {MOST_TIMES} here; say UNTIL instead"
+            raise ValidationFailed(f"rrule: {message}", fields=[{"field": "rrule", "message": message}])
+
+
+def _problem(silence: Silence, now: datetime) -> tuple[str, str] | None:
+    if silence.duration <= timedelta(0):
+        return "end", "must lie after start"
+    if silence.duration > LONGEST:
+        return "end", f"a silence lasts at most {LONGEST.days} days; say rrule for one that recurs"
+    if silence.start > now + AHEAD:
+        return "start", "lies more than a year ahead"
+    if silence.rrule is None and silence.start + silence.duration <= now:
+        return "end", "lies in the past: it would silence nothing"
+    if silence.start < now - AHEAD:
+        return "start", "lies more than a year ago"
+    return None
+
+
+def _planned(silence: Silence) -> Maintenance:
+    """As what recurs is worked out."""
+    return Maintenance(
+        silence.silence_id,
+        silence.start,
+        silence.duration,
+        silence.reason,
+        silence.created_by,
+        silence.created_at,
+        silence.time_zone,
+        silence.rrule,
+    )
