@@ -68,7 +68,13 @@ class Job:
 class Jobs:
     """Runs jobs until stopped. A job that fails is logged, counted and tried again at its next turn."""
 
-    def __init__(self, jobs: Sequence[Job], lease: Leadership, telemetry: Telemetry) -> None:
+    def __init__(
+        self, jobs: Sequence[Job], lease: Leadership, telemetry: Telemetry, *, shown: bool = True
+    ) -> None:
+        """`shown` False: of a demo database, whose successes must not stand for those of the other."""
+        self._shown = shown
+        # In seconds since 1970.
+        self._succeeded: dict[str, float] = {}
         self._jobs = {job.name: job for job in jobs}
         self._busy = dict.fromkeys(self._jobs, False)
         self._lease = lease
@@ -130,6 +136,10 @@ class Jobs:
     def periods(self) -> dict[str, float]:
         """Seconds between two turns, by job."""
         return {name: job.seconds for name, job in self._jobs.items()}
+
+    def last_success(self, name: str) -> float | None:
+        """In seconds since 1970; None: there was none in this process."""
+        return self._succeeded.get(name)
 
     def change_period(self, name: str, seconds: float) -> None:
         """From now on a turn every `seconds`; of a job that runs here."""
@@ -204,6 +214,7 @@ class Jobs:
         try:
             with as_leader(claim):
                 await job.run()
+            self._note_success(job.name)
         except EcpError as error:
             level = _log.warning if error.retryable else _log.error
             level("job_failed", job=job.name, error=error.message)
@@ -213,6 +224,11 @@ class Jobs:
             self._telemetry.job_failures.labels(job.name, "bug").inc()
         finally:
             self._telemetry.job_seconds.labels(job.name).observe(perf_counter() - began)
+
+    def _note_success(self, name: str) -> None:
+        self._succeeded[name] = self._telemetry.now()
+        if self._shown:
+            self._telemetry.succeeded(name, self._succeeded[name], self._jobs[name].seconds)
 
     def _note(self, event: Any) -> None:
         reason = self._reasons.get(event.code, "unknown")

@@ -22,6 +22,8 @@ GREATEST: Final = frozenset(
     {
         "ecpmon_loop_longest_lag_seconds",
         "ecpmon_leader_term",
+        "ecpmon_job_last_success",
+        "ecpmon_job_period_seconds",
         "ecpmon_pull_lag_seconds",
         "ecp_active_tenants_total",
         "ecpmon_oidc_issuer_away",

@@ -71,6 +71,15 @@ class Telemetry:
         for family in (self.quarantined, self.pull_lag):
             family.clear()
 
+    def now(self) -> float:
+        """Seconds since 1970."""
+        return self._now()
+
+    def succeeded(self, job: str, at: float, period: float) -> None:
+        """A turn of this job has; in seconds, `at` since 1970."""
+        self.job_success.labels(job).set(at)
+        self.job_period.labels(job).set(period)
+
     def show_quarantined(self, tenants_by_job: Mapping[str, int]) -> None:
         """All of them at once: a job that is not named has nobody left in quarantine."""
         self.quarantined.clear()
@@ -92,6 +101,7 @@ class Telemetry:
         """`now`: seconds since 1970, of the clock that samples are held against."""
         self.registry = CollectorRegistry()
         self.tenants = TenantSeries(now)
+        self._now = now
         self.registry.register(LogLosses())
         r = self.registry
         self.sockets = Gauge("ecpmon_sockets", "Open WebSockets", registry=r)
@@ -122,6 +132,21 @@ class Telemetry:
         self.job_seconds = Histogram("ecpmon_job_duration_seconds", "Duration of jobs", ["job"], registry=r)
         self.job_failures = Counter(
             "ecpmon_job_failures", "Jobs that failed or were missed", ["job", "reason"], registry=r
+        )
+        self.job_success = Gauge(
+            "ecpmon_job_last_success",
+            "When the job last succeeded, in seconds since 1970",
+            ["job"],
+            registry=r,
+        )
+        self.job_period = Gauge(
+            "ecpmon_job_period_seconds", "From one turn of the job to the next", ["job"], registry=r
+        )
+        self.deadman = Counter(
+            "ecpmon_deadman_messages",
+            "Messages that say that ecpmon is alive, by outcome",
+            ["outcome"],
+            registry=r,
         )
         self.recoveries = Counter(
             "ecpmon_recovery_steps", "Steps of automatic recoveries", ["state", "reason"], registry=r

@@ -70,17 +70,21 @@ def _is_late(last: Telling, now: datetime) -> bool:
 
 def posting(alert: ToldAlert, external_url: str, now: datetime) -> dict[str, Any]:
     """One element of `POST /api/v2/alerts`."""
-    identity = alert.identity
+    identity, url = alert.identity, external_url.rstrip("/")
     word = "is firing" if alert.ends_at is None else "is resolved"
+    whose = f" for {identity.tenant_id}" if identity.tenant_id else ""
     tail = f": {alert.condition}" if alert.condition else ""
     return {
-        "labels": identity.labels,
+        # It strips those that are empty.
+        "labels": {name: value for name, value in identity.labels.items() if value},
         "annotations": {
-            "summary": f"{identity.alert_name} {word} for {identity.tenant_id}{tail}",
+            "summary": f"{identity.alert_name} {word}{whose}{tail}",
             **({"condition": alert.condition} if alert.condition else {}),
             **({"current_value": format_number(alert.value)} if alert.value is not None else {}),
         },
         "startsAt": rfc3339(alert.starts_at),
         "endsAt": rfc3339(alert.ends_at or now + HOLDS),
-        "generatorURL": f"{external_url.rstrip('/')}/api/v1/tenants/{identity.tenant_id}/alerts/{identity.rule_id}",
+        "generatorURL": f"{url}/api/v1/tenants/{identity.tenant_id}/alerts/{identity.rule_id}"
+        if whose
+        else url,
     }

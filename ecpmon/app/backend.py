@@ -111,7 +111,7 @@ class BackendRuntime(Stores):
         )
         self.recoverer = self._make_recoverer(session)
         self.work = self._make_work(around) if role.works else None
-        self.jobs = Jobs([*self._job_list(around), *more_jobs], self.lease, telemetry)
+        self.jobs = Jobs([*self._job_list(around), *more_jobs], self.lease, telemetry, shown=not demo)
         self.operating.apply = partial(operate, self)
         self.settings_feed = SettingsFeed(self.operating)
         self.listening.add(self.settings_feed)

@@ -6,6 +6,7 @@ import asyncio
 from typing import Final
 
 from ecpmon.alerts.notifiers.alertmanager import AlertmanagerPeer
+from ecpmon.app.deadman import Deadman
 from ecpmon.app.stores import Surroundings
 from ecpmon.jobs import Job
 from ecpmon.model.leadership import Claim
@@ -21,8 +22,9 @@ PATIENCE: Final = 4.0
 class Forwarding:
     """To each of the Alertmanagers that are set."""
 
-    def __init__(self, alerts: StandingAlerts, around: Surroundings) -> None:
+    def __init__(self, alerts: StandingAlerts, around: Surroundings, deadman: Deadman) -> None:
         settings = around.settings
+        self._deadman = deadman if settings.alertmanager_alive else None
         self._alerts = alerts
         self._clock = around.clock
         self._claim: Claim | None = None
@@ -52,4 +54,6 @@ class Forwarding:
                 peer.forget()
         now = self._clock.now()
         standing = await self._alerts.standing(now)
+        if self._deadman and (alive := self._deadman.alert()):
+            standing[alive.identity] = alive
         await asyncio.gather(*(peer.tell(standing, now) for peer in self._peers))

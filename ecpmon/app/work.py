@@ -17,6 +17,7 @@ from ecpmon.alerts.reading import FactsReader
 from ecpmon.alerts.screen import Screen
 from ecpmon.app import statement_mail
 from ecpmon.app.closing import StatementClosing
+from ecpmon.app.deadman import Deadman
 from ecpmon.app.delivery import Delivery, smtp_server
 from ecpmon.app.due import Due
 from ecpmon.app.forwarding import Forwarding
@@ -204,7 +205,8 @@ class Work:
             around.settings, stores.database, around.clock, around.telemetry, stores.webhook_keys
         )
         stores.notifying.told = self.delivery.told
-        self._forwarding = Forwarding(PgStandingAlerts(stores.database), around)
+        self._deadman = Deadman(around)
+        self._forwarding = Forwarding(PgStandingAlerts(stores.database), around, self._deadman)
         self.leading = Leading(stores.lease, around.gauges)
 
     def jobs(self) -> list[Job]:
@@ -218,6 +220,7 @@ class Work:
             Job("alerts", 5, self.evaluate_alerts),
             *self._forwarding.jobs(),
             Job(after_silence.JOB, 5, self.tell_after_silence),
+            *self._deadman.jobs(),
             Job("recovery", 2, self.recover),
             Job("recovery_retention", 3600, self.forget_recoveries),
             Job("deployments", 5, self._deployments.resume),
@@ -266,6 +269,7 @@ class Work:
         self.delivery.start()
         if self.statement_delivery:
             self.statement_delivery.start()
+        self._deadman.watch(jobs)
         self.leading.start(jobs.begin_term if run_jobs else lambda: None)
 
     async def stop(self) -> None:

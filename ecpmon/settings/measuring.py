@@ -115,6 +115,16 @@ class Measuring(Part):
         description="URLs of the Alertmanagers that our own alerts are sent to, separated by commas (each of a pair);"
         " empty: none. `ECPMON_ALERTMANAGER_HEADERS` go with them.",
     )
+    alertmanager_alive: bool = Field(
+        default=False,
+        description="They are told of an alert `ECPMonAlive` as well, which fires as long as ecpmon evaluates.",
+    )
+    deadman_url: str | None = Field(
+        default=None,
+        description="Where a message is posted while ecpmon evaluates, for whoever tells people when none comes; empty:"
+        " nowhere.",
+    )
+    deadman_seconds: float = Field(default=60, ge=5, description="Seconds between these messages.")
     pull_timeout: float = Field(default=4.0, gt=0, description="Seconds one pull may take.")
     pull_buffer_frames: int = Field(
         default=200_000, ge=100, description="Pulled frames kept in memory while the database is away."
@@ -149,4 +159,6 @@ class Measuring(Part):
         parts = [part.strip() for part in (value or "").split(",")]
         return ",".join(dict.fromkeys(str(plain_http(part)) for part in parts if part)) or None
 
-    _source_urls = field_validator("simulator_url", "prometheus_url", "alertmanager_url")(plain_http)
+    _source_urls = field_validator("simulator_url", "prometheus_url", "alertmanager_url", "deadman_url")(
+        plain_http
+    )

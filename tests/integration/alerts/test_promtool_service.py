@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 import yaml
@@ -25,6 +27,14 @@ CASES = {
 
 
 # Hours since the instant that the last one holds.
+JOBS = {
+    "it succeeds every turn": ("0+60x60", "ECPJobStalled", "40m", False),
+    "it has not for five turns": ("0+60x10 600+0x50", "ECPJobStalled", "16m", False),
+    "it has not for seven": ("0+60x10 600+0x50", "ECPJobStalled", "18m", True),
+    "somebody tells": ("0+0x60", "ECPMonSilent", "40m", False),
+    "nobody has told for four minutes": ("_x60", "ECPMonSilent", "4m", False),
+    "nobody has told for six": ("_x60", "ECPMonSilent", "6m", True),
+}
 BACKUPS = {"35 hours old": (35, False), "37 hours old": (37, True)}
 
 
@@ -52,18 +62,40 @@ def test_who_makes_no_backups_by_us_is_told_nothing(stack_binaries: Binaries, tm
     )
 
 
-def line(gauge: Gauge, values: str) -> dict[str, str]:
-    return {"series": f'{next(iter(gauge.describe())).name}{{instance="a:8080"}}', "values": values}
+@pytest.mark.parametrize("label", ["job", "exported_job"])
+@pytest.mark.parametrize("case", JOBS)
+def test_a_job_that_does_not_go_on_is_told_whatever_the_scrape_calls_it(
+    case: str, label: str, stack_binaries: Binaries, tmp_path: Path
+) -> None:
+    values, alert, at, told = JOBS[case]
+    telemetry, labels = Telemetry(), {label: "alerts"}
+    series = [
+        line(telemetry.job_success, values, **labels),
+        line(telemetry.job_period, "60+0x60", **labels),
+    ]
+    about = labels if alert == "ECPJobStalled" else {}
+    check(alert, series, at, told, stack_binaries, tmp_path, about)
+
+
+def line(gauge: Gauge, values: str, **labels: str) -> dict[str, str]:
+    told = ",".join(f'{name}="{value}"' for name, value in {**labels, "instance": "a:8080"}.items())
+    return {"series": f"{next(iter(gauge.describe())).name}{{{told}}}", "values": values}
 
 
 def check(
-    alert: str, series: list[dict[str, str]], at: str, told: bool, binaries: Binaries, folder: Path
+    alert: str,
+    series: list[dict[str, str]],
+    at: str,
+    told: bool,
+    binaries: Binaries,
+    folder: Path,
+    about: Mapping[str, str] = MappingProxyType({"instance": "a:8080"}),
 ) -> None:
-    """Whether it fires then, for the instance that the series are of."""
+    """Whether it fires then, with the labels that say what it is `about`."""
     rules = yaml.safe_load(RULES.read_text())["groups"][0]["rules"]
     [rule] = [rule for rule in rules if rule["alert"] == alert]
     expected = {
-        "exp_labels": {**rule["labels"], "instance": "a:8080"},
+        "exp_labels": {**rule["labels"], **about},
         "exp_annotations": rule["annotations"],
     }
     test = {"eval_time": at, "alertname": alert, "exp_alerts": [expected] if told else []}
