@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
+import resource
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -62,6 +63,7 @@ def _measured(dsn: str, path: Path, postmaster: int) -> dict[str, Any]:
         "bytes": path.stat().st_size,
         "per_second": round(samples / seconds),
         "cpu_us": {"ours": round(ours / samples * 1e6, 2), "database": round(theirs / samples * 1e6, 2)},
+        "memory_mb_at_most": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
     }
 
 

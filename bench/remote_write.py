@@ -2,6 +2,7 @@
 
     python -m bench.remote_write                        5 min
     python -m bench.remote_write --scrapes 10 --rounds 1 --no-peers
+    python -m bench.remote_write --soak 1800            only ours, for so many seconds, and how its memory grows
 
 500 tenants have 20 series of 6 labels each; every 15 s one sample of each, snappy, in requests of 500 and of 5,000
 samples over four connections, of which each series keeps to one. Rounds take turns: ecpmon (durable, answered after
@@ -53,13 +54,18 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--per-request", type=int, nargs="+", default=[500, 5_000])
     parser.add_argument("--no-peers", action="store_true")
+    parser.add_argument("--soak", type=float, help="seconds; then nothing is compared")
     parser.add_argument("--json", type=Path, help="where the figures are kept")
     arguments = parser.parse_args()
     with ExitStack() as stack:
-        systems = {s.name: s for s in _systems(stack, peers=not arguments.no_peers)}
+        peers = not (arguments.no_peers or arguments.soak)
+        systems = {s.name: s for s in _systems(stack, peers=peers)}
         found: dict[str, Any] = {"commit": commit(), "compiled": _compiled()}
-        for per in arguments.per_request:
+        if arguments.soak:
+            found["memory_mb"] = _soaked(arguments, systems["ecpmon"])
+        for per in () if arguments.soak else arguments.per_request:
             found[f"{per} per request"] = _compared(arguments, systems, per)
+        found["memory_mb_at_most"] = _memory(systems["ecpmon"].pid, "VmHWM")
     found["load_average"] = os.getloadavg()[0]
     print(json.dumps(found, indent=1))
     if arguments.json:
@@ -78,6 +84,7 @@ class System:
 
     name: str
     port: int
+    pid: int
     cpu: Callable[[], float]
     second: bool = False
 
@@ -95,28 +102,58 @@ def _systems(stack: ExitStack, *, peers: bool) -> Iterator[System]:
     def ours() -> float:
         return _cpu(pid) + _cpu(postmaster, tree=True)
 
-    yield System("ecpmon", port, ours)
-    yield System("ecpmon, 2.0", port, ours, second=True)
+    yield System("ecpmon", port, pid, ours)
+    yield System("ecpmon, 2.0", port, pid, ours, second=True)
     if peers:
         for name, server in (
             ("VictoriaMetrics", servers.victoria_metrics(victoria, folder)),
             ("Prometheus", servers.prometheus(binaries, folder)),
         ):
             port, pid = stack.enter_context(server)
-            yield System(name, port, lambda pid=pid: _cpu(pid))  # type: ignore[misc]
+            yield System(name, port, pid, lambda pid=pid: _cpu(pid))  # type: ignore[misc]
 
 
 _BEGIN = [0]
+
+
+def _later(scrapes: int) -> int:
+    """Where these scrapes may begin: later than all that was sent before, as Prometheus takes nothing that is older
+    than what it has, and not of the future."""
+    now = int(time.time() * 1000)
+    begin = max(_BEGIN[0], now - 6 * 3_600_000)
+    if begin + scrapes * STEP > now:
+        begin = now - 6 * 3_600_000 + now % STEP
+    _BEGIN[0] = begin + scrapes * STEP
+    return begin
+
+
+def _soaked(arguments: argparse.Namespace, system: System) -> list[float]:
+    """How much memory it uses after each minute at full load."""
+    until, found = time.monotonic() + arguments.soak, list[float]()
+    noted = time.monotonic()
+    while (now := time.monotonic()) < until:
+        streams = _requests(system, max(arguments.per_request), arguments.scrapes, _later(arguments.scrapes))
+        with ThreadPoolExecutor(len(streams)) as pool:
+            list(pool.map(lambda stream: _send(system.port, stream), streams))
+        if now >= noted:
+            found.append(_memory(system.pid, "VmRSS"))
+            noted += 60
+    return found
+
+
+def _memory(pid: int, name: str) -> float:
+    """Megabytes."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(f"{name}:"):
+            return round(int(line.split()[1]) / 1024, 1)
+    raise KeyError(name)
 
 
 def _compared(arguments: argparse.Namespace, systems: Mapping[str, System], per: int) -> dict[str, Any]:
     rounds: dict[str, list[dict[str, float]]] = {name: [] for name in systems}
     for _ in range(arguments.rounds):
         for name, system in systems.items():
-            # Later than all that was sent before: Prometheus takes nothing that is older than what it has.
-            begin = _BEGIN[0] = (
-                max(_BEGIN[0], int(time.time() * 1000) - 6 * 3_600_000) + arguments.scrapes * STEP
-            )
+            begin = _later(arguments.scrapes)
             rounds[name].append(_round(system, _requests(system, per, arguments.scrapes, begin)))
     return {
         name: {key: round(statistics.median(r[key] for r in runs), 3) for key in runs[0]}

@@ -52,6 +52,7 @@ LONG = {
     "crowd, 10,000": "crowd --tenants 10000 --seconds 300 --no-peers",
     "crowd": "crowd --seconds 3600",
     "remote write": "remote_write",
+    "remote write, 30 minutes": "remote_write --soak 1800",
     "storage": "storage",
     "imports": "imports",
 }

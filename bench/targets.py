@@ -201,6 +201,11 @@ def _remote_write(per: int) -> list[Target]:
     ]  # fmt: skip
 
 
+def _growth(report: Any) -> float:
+    by_minute = report["memory_mb"]
+    return float(statistics.median(by_minute[-5:]) / statistics.median(by_minute[5:10]))
+
+
 def _wal(report: Any) -> float:
     """Bytes, of storing and of packing."""
     return float(report["ingested"]["wal"]["all"] + report["packed in"]["wal"]["all"])
@@ -256,6 +261,13 @@ TARGETS: Sequence[Target] = (
     _memory("peak", "at full load, MB", 160),
     *_remote_write(500),
     *_remote_write(5_000),
+    Target("memory of a front", "remote write at full load, MB", "remote write",
+           lambda r: float(r["memory_mb_at_most"]), most=160),
+    Target("memory of a front", "30 minutes of it, MB", "remote write, 30 minutes",
+           lambda r: float(r["memory_mb_at_most"]), most=160),
+    Target("memory of a front", "the last five minutes of 30 by the second five", "remote write, 30 minutes", _growth,
+           most=1.05),
+    Target("memory of an import", "MB", "imports", lambda r: float(r["memory_mb_at_most"]), most=250),
     Target("disk, every 10 s, 20 metrics", "bytes a sample, packed", "storage",
            lambda r: float(r["packed"]["all"]), most=4),
     Target("disk, every 10 s, 20 metrics", "bytes of WAL a sample", "storage", _wal, most=12),

@@ -14,6 +14,8 @@ import hashlib
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,21 +25,24 @@ from ecpmon.collectors.history.files import Csv, Promtool, Reader, prometheus, v
 from ecpmon.collectors.history.runs import Gathering, Left, Naming, Run, interval_of
 from ecpmon.collectors.rules import load_sli_rules
 from ecpmon.errors import BadRequest, MonitoringUnavailable
+from ecpmon.model.history import Alike, instant
 from ecpmon.model.ingest import Batch
-from ecpmon.model.samples import Block, Source
+from ecpmon.model.samples import Shapes, Source
 from ecpmon.model.tenants import STALENESS_FACTOR, Tenant
 from ecpmon.storage.database import Database
+from ecpmon.storage.history import PgHistory
 from ecpmon.storage.imports import PgImports
 from ecpmon.storage.ingest import IngestStore
 from ecpmon.storage.late import LateEvidence
 from ecpmon.storage.tenants import PgTenantStore
 from ecpmon.storage.upkeep import Upkeep
 
-# Samples that are gathered before they are stored.
-GATHERED: Final = 500_000
+# Samples that are gathered before they are stored, about 16 bytes each: the more, the fewer hours come in pieces.
+GATHERED: Final = 2_000_000
 # Samples of a transaction.
 TOGETHER: Final = 100_000
 _ANY: Final = 2**31
+_MOST_SERIES: Final = 10_000
 _READ: Final = 1 << 20
 # A question to Prometheus is about so much.
 STEP: Final = timedelta(hours=1)
@@ -93,7 +98,9 @@ class _Importing:
         self._imports, self._tenants = PgImports(self._database), PgTenantStore(self._database)
         rules = load_sli_rules().evidence
         late = LateEvidence(most_following=_ANY, most_read=_ANY, most_written=_ANY, rules=rules)
-        self._ingest = IngestStore(self._database, rules, 10_000, late=late)
+        self._ingest = IngestStore(self._database, rules, _MOST_SERIES, late=late)
+        self._history = PgHistory(self._database, rules, _MOST_SERIES)
+        self._shapes = Shapes()
         self._live: dict[str, Tenant] = {}
         self._ready: set[str] = set()
         self._stored = 0
@@ -110,7 +117,7 @@ class _Importing:
         self._live = {t.tenant_id: t for t in await self._tenants.live()}
         if (alone := self._wanted.naming.tenant) is not None and alone not in self._live:
             raise BadRequest(f"there is no tenant {alone}; make it first: ecpmon tenants create")
-        gathering = Gathering(self._wanted.naming, self._wanted.source, now, self._live.__contains__)
+        gathering = Gathering(self._wanted.naming, now, self._live.__contains__)
         interval, span = self._wanted.interval, max(1, last - first)
         async for runs, reached in parts(position):
             interval = interval or interval_of(runs)
@@ -118,9 +125,9 @@ class _Importing:
                 gathering.add(run)
             position = reached
             if gathering.size >= GATHERED:
-                await self._store(gathering, position, interval)
+                await self._store(gathering, position, interval, now)
                 self._tell(self._stored, (position - first) / span, gathering.left)
-        await self._store(gathering, position, interval)
+        await self._store(gathering, position, interval, now)
         upkeep = Upkeep(self._database)
         while await upkeep.roll_up(datetime.now(UTC)):
             pass
@@ -128,38 +135,50 @@ class _Importing:
         self._tell(self._stored, 1.0, gathering.left)
         return self._stored
 
-    async def _store(self, gathering: Gathering, position: int, interval: timedelta | None) -> None:
-        blocks = await asyncio.to_thread(gathering.blocks)
+    async def _store(
+        self, gathering: Gathering, position: int, interval: timedelta | None, now: datetime
+    ) -> None:
+        alike = await asyncio.to_thread(gathering.taken)
         stored = 0
-        for some in _together(blocks):
+        for some in _together(alike):
             await self._open_regimes(some, interval or timedelta(minutes=1))
-            [result] = await self._ingest.commit([Batch(tuple(some))])
-            stored += result.accepted
-            await self._imports.note([(b.tenant_id, b.instants[0], b.instants[-1]) for b in some])
+            own, left = await self._history.store(some, self._wanted.source, now)
+            stored += own + await self._store_as_frames(left)
+            await self._imports.note([(p.tenant_id, instant(p.at[0]), instant(p.at[-1])) for p in some])
         await self._imports.reach(self._source, position, stored)
         self._stored += stored
 
-    async def _open_regimes(self, blocks: Sequence[Block], interval: timedelta) -> None:
+    async def _store_as_frames(self, parts: Sequence[Alike]) -> int:
+        blocks = [block for part in parts for block in part.blocks(self._wanted.source, self._shapes)]
+        if not blocks:
+            return 0
+        [result] = await self._ingest.commit([Batch(tuple(blocks))])
+        return result.accepted
+
+    async def _open_regimes(self, parts: Sequence[Alike], interval: timedelta) -> None:
         """Who counts as evidence before anything else did, and for how long each of its observations."""
-        for block in blocks:
-            if block.tenant_id in self._ready:
+        for part in parts:
+            if part.tenant_id in self._ready:
                 continue
-            self._ready.add(block.tenant_id)
-            tenant = self._live[block.tenant_id]
-            if block.instants[0] < tenant.created_at:
+            self._ready.add(part.tenant_id)
+            tenant, first = self._live[part.tenant_id], instant(part.at[0])
+            if first < tenant.created_at:
                 age = None if self._wanted.source is Source.PUSH else timedelta()
                 await self._tenants.add_regime(
-                    tenant, block.instants[0], self._wanted.source, interval * STALENESS_FACTOR, age
+                    tenant, first, self._wanted.source, interval * STALENESS_FACTOR, age
                 )
 
 
-def _together(blocks: Sequence[Block]) -> Iterator[list[Block]]:
-    some: list[Block] = []
-    for block in blocks:
-        some.append(block)
-        if sum(each.size for each in some) >= TOGETHER:
-            yield some
-            some = []
+def _together(alike: Sequence[Alike]) -> Iterator[list[Alike]]:
+    """Hours of one tenant after the other, in the order of time, as many as one transaction takes."""
+    some, size = list[Alike](), 0
+    for _, own in groupby(alike, key=attrgetter("tenant_id")):
+        for part in sorted((hour for each in own for hour in each.hours()), key=attrgetter("hour")):
+            if size >= TOGETHER and (part.tenant_id, part.hour) != (some[-1].tenant_id, some[-1].hour):
+                yield some
+                some, size = [], 0
+            some.append(part)
+            size += part.size
     if some:
         yield some
 
@@ -184,17 +203,25 @@ def _reader(kind: str, head: bytes) -> Reader:
 
 
 def _runs(reader: Reader, lines: Sequence[bytes], begins: int) -> list[Run]:
+    """What lines tell, those of one sample each put together by series."""
     found: list[Run] = []
+    long: dict[int, tuple[list[int], list[float]]] = {}
     for line in lines:
         try:
             told = reader(line)
         except BadRequest as error:
             raise type(error)(f"{error.message} (at byte {begins})") from error
         begins += len(line)
-        if isinstance(told, Run):
-            found.append(told)
-        elif told:
-            found.extend(told)
+        for run in (told,) if isinstance(told, Run) else told or ():
+            if len(run.at) != 1:
+                found.append(run)
+                continue
+            columns = long.get(id(run.labels))
+            if columns is None:
+                columns = long[id(run.labels)] = [], []
+                found.append(Run(run.labels, *columns))
+            columns[0].append(run.at[0])
+            columns[1].append(run.values[0])
     return found
 
 

@@ -12,26 +12,25 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from hashlib import blake2b
-from itertools import islice
-from operator import le
+from itertools import groupby, islice
+from operator import itemgetter, le
 from typing import Final, NamedTuple
 
 from ecpmon.model.availability import Observation
 from ecpmon.names import ENDS
 from ecpmon.sla.crossings import Share, Voice
-from ecpmon.sla.evidence import EvidenceRule, EvidenceRules, vote_of
-from ecpmon.sla.voices import DOWN, UP, Policy, hour_after
+from ecpmon.sla.evidence import EvidenceRules, vote_of
+from ecpmon.sla.voices import Policy, hour_after
 from ecpmon.slices import Slices
 from ecpmon.storage.regimes import (
     EvidenceValue,
     Regime,
-    instants_of,
     policy_of,
     regime_at,
     tells_of_ends,
-    votes_in,
 )
 
+_instant = itemgetter(0)
 # Characters of `says_who`.
 _LONGEST: Final = 200
 # Values that are looked at in one go: a millisecond.
@@ -56,6 +55,7 @@ class Alike(NamedTuple):
         return standing is not None and standing in (self.says, self.begins)
 
 
+_Said = tuple[Mapping[Voice, bool], Share | None]
 _NOTHING: Final = Alike("", [], "", "")
 
 
@@ -71,20 +71,17 @@ def alike(values: Sequence[EvidenceValue], regimes: Sequence[Regime], rules: Evi
     before: Mapping[Voice, bool] | None = None
     says = begins = ""
     known = regimes[0]
-    policy, rule = policy_of(known), rules.of(known.source)
+    policy = policy_of(known)
     first = last = None
-    for ts, own, regime in instants_of(values, regimes):
+    for ts, votes, share, regime in _heard(values, regimes, rules):
         if regime is not known:
-            known, policy, rule = regime, policy_of(regime), rules.of(regime.source)
+            known, policy = regime, policy_of(regime)
             if before is not None:
                 return None
-        votes, share = _heard(own, policy, rule)
-        if not votes:
-            continue
         if before is None:
             says = says_who(policy, votes)
             begins = _named(says, policy, votes)
-        elif votes.keys() != before.keys() or _cross(policy, before, votes):
+        elif votes is not before and (votes.keys() != before.keys() or _cross(policy, before, votes)):
             return None
         if share is None:
             return None
@@ -157,16 +154,33 @@ def once_an_hour(values: Sequence[EvidenceValue]) -> Sequence[EvidenceValue]:
     return kept
 
 
+# Instant, the votes that count, and what they say together.
+_Heard = tuple[datetime, Mapping[Voice, bool], Share | None, Regime]
+
+
 def _heard(
-    values: dict[Voice, float], policy: Policy, rule: EvidenceRule
-) -> tuple[Mapping[Voice, bool], Share | None]:
-    """The votes of one instant that count, and what they say together."""
-    if len(values) == 1 and policy.weights is None:
-        [(voice, value)] = values.items()
-        down = vote_of(voice[0], value, rule)
-        return ({}, None) if down is None else ({voice: down}, DOWN if down else UP)
-    votes = policy.counted(votes_in(values, rule))
-    return votes, policy.share(votes.items())
+    values: Sequence[EvidenceValue], regimes: Sequence[Regime], rules: EvidenceRules
+) -> Iterator[_Heard]:
+    """By instants that have votes. What voices say together is worked out once for each way in which they vote."""
+    only, known = regimes[0] if len(regimes) == 1 else None, None
+    ordered = values if _in_order(values) else sorted(values, key=_instant)
+    for ts, own in groupby(ordered, key=_instant):
+        regime = only or regime_at(regimes, ts)
+        if regime is not known:
+            known, said = regime, dict[tuple[tuple[Voice, bool | None], ...], _Said]()
+            policy, rule, source = policy_of(regime), rules.of(regime.source), regime.source
+        key = tuple([
+            ((name, component), vote_of(name, value, rule))
+            for _, by, name, component, value in own if by is source
+        ])  # fmt: skip
+        found = said.get(key)
+        if found is None:
+            # Of one voice the later value, whether or not that has a vote.
+            cast = {voice: down for voice, down in dict(key).items() if down is not None}
+            votes = policy.counted(cast)
+            found = said[key] = votes, policy.share(votes.items())
+        if found[0]:
+            yield ts, *found, regime
 
 
 def _cross(policy: Policy, before: Mapping[Voice, bool], votes: Mapping[Voice, bool]) -> bool:

@@ -24,6 +24,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from io import BytesIO
 from typing import Any, Final
 
 import structlog
@@ -32,9 +33,11 @@ from ecpmon.errors import NoLongerLeader
 from ecpmon.isolation import is_passing, reason_of, trace_of
 from ecpmon.storage.database import Database
 from ecpmon.storage.faults import wrap_errors
+from ecpmon.storage.packed_rows import COLUMNS, numbered, packed_row
 from ecpmon.storage.packs import Part, merged, parts_of
 from ecpmon.storage.quarantine import any_held, note_within
 from ecpmon.storage.queries import load
+from ecpmon.storage.rows import END, HEAD
 
 _log = structlog.get_logger(__name__)
 JOB: Final = "packing"
@@ -48,8 +51,6 @@ _EARLIEST: Final = timedelta(days=20_000)
 # How long writers are waited for, which commit in milliseconds; else the next turn tries.
 _PATIENCE: Final = 5.0
 _LOOK_AGAIN: Final = 0.02
-# Samples that one number of a packed row stands for.
-_NUMBERED: Final = 65_536
 
 
 class Packing:
@@ -139,18 +140,13 @@ class Packing:
     async def _put(
         self, connection: Any, tenant: int, hour: datetime, parts: Sequence[Part], now: datetime
     ) -> None:
-        numbers = [_numbered(part) for part in parts]
-        row = await connection.fetchrow(self._sql["numbers"], tenant, hour, sum(numbers))
-        number, place = row["number"], row["place"]
-        rows = []
-        for part, count in zip(parts, numbers, strict=True):
-            rows.append((hour, tenant, place, number, now, *part.row()))
-            number, place = number + count, place + 1
-        await connection.executemany(self._sql["put"], rows)
-
-
-def _numbered(part: Part) -> int:
-    return part.samples // _NUMBERED + 1
+        row = await connection.fetchrow(self._sql["numbers"], tenant, hour, sum(map(numbered, parts)))
+        number, place, rows = row["number"], row["place"], [HEAD]
+        for part in parts:
+            rows.append(packed_row(part, hour, tenant, place, number, now))
+            number, place = number + numbered(part), place + 1
+        source = BytesIO(b"".join((*rows, END)))
+        await connection.copy_to_table("packed_hours", source=source, columns=COLUMNS, format="binary")
 
 
 def _packed(old: Sequence[Any], frames: Sequence[Any]) -> list[Part]:

@@ -15,28 +15,35 @@ Invariants:
 
 from __future__ import annotations
 
+import sys
 from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
+from operator import sub
 from typing import Final
 
 MOST_SERIES: Final = 64
 MOST_INSTANTS: Final = 4096
 _DIVISORS: Final = (1.0, 10.0, 100.0, 1e3, 1e4, 1e5, 1e6)
-_MOST_WHOLE: Final = 2**53
-_DIGITS: Final = 4
-_BYTES: Final = [bytes([n]) for n in range(256)]
-# By number of digits: the least and the greatest that they tell, each from -128 to 127.
-_RANGES: Final = [(-128 * (256**n - 1) // 255, 127 * (256**n - 1) // 255) for n in range(_DIGITS + 1)]
+_RAISED: Final = 1.5 * 2**52
+_LOWEST, _HIGHEST = 2.0**52, 2.0**53
+DIGITS: Final = 4
+# How far apart numbers may be that so many digits tell, each from -128 to 127.
+_REACHES: Final = [256**n - 1 for n in range(DIGITS + 1)]
+# A digit from 0 to 255 as one from -128 to 127.
+_SIGNED: Final = bytes((n - 128) & 255 for n in range(256))
 
 # By series, by microseconds after the hour.
 Columns = Mapping[int, Mapping[int, float]]
+# By instants, as microseconds after the hour that rise: by series its values at them.
+Alike = Mapping[tuple[int, ...], Mapping[int, Sequence[float]]]
 
 
 @dataclass(slots=True)
 class Part:
-    """A row of `packed_hours`, whose columns these are."""
+    """A row of `packed_hours`, whose columns these are; a digit is a byte."""
 
     instants: int
     first: int
@@ -46,24 +53,15 @@ class Part:
     base: list[int] = field(default_factory=list)
     slope: list[int] = field(default_factory=list)
     divisor: list[float] = field(default_factory=list)
-    digits: list[list[bytes]] = field(default_factory=lambda: [[] for _ in range(_DIGITS)])
+    digits: list[bytearray] = field(default_factory=lambda: [bytearray() for _ in range(DIGITS)])
     as_told: list[int] = field(default_factory=list)
-    told: list[float] = field(default_factory=list)
+    told: array[float] = field(default_factory=lambda: array("d"))
     # How many digits any of its series needs.
     planes: int = 0
 
     @property
     def samples(self) -> int:
         return self.instants * (len(self.series) + len(self.as_told))
-
-    def row(self) -> tuple[object, ...]:
-        """From `instants` on, as the columns come."""
-        zero, *more = self.digits
-        digits = [plane if place < self.planes else None for place, plane in enumerate(more, 1)]
-        return (
-            self.instants, self.first, self.step, self.jitter, self.series, self.base, self.slope, self.divisor,
-            zero, *digits, self.as_told, self.told,
-        )  # fmt: skip
 
 
 def merged(frames: Iterable[tuple[int, Sequence[int], Sequence[float]]]) -> dict[int, dict[int, float]]:
@@ -78,32 +76,44 @@ def merged(frames: Iterable[tuple[int, Sequence[int], Sequence[float]]]) -> dict
     return found
 
 
+def alike_in(columns: Columns) -> dict[tuple[int, ...], dict[int, Sequence[float]]]:
+    """The same by instants."""
+    found: dict[tuple[int, ...], dict[int, Sequence[float]]] = defaultdict(dict)
+    for number, column in columns.items():
+        if column:
+            instants = tuple(sorted(column))
+            found[instants][number] = array("d", map(column.__getitem__, instants))
+    return found
+
+
 def parts_of(columns: Columns) -> Iterator[Part]:
     """The parts of an hour, always the same of the same samples."""
-    alike: dict[tuple[int, ...], list[int]] = defaultdict(list)
-    for number in sorted(columns):
-        if column := columns[number]:
-            alike[tuple(sorted(column))].append(number)
-    for instants, numbers in sorted(alike.items(), key=lambda each: each[1]):
+    return parts_of_alike(alike_in(columns))
+
+
+def parts_of_alike(alike: Alike) -> Iterator[Part]:
+    """The same of what is together already."""
+    for instants, columns in sorted(alike.items(), key=lambda each: min(each[1])):
+        numbers = sorted(columns)
         for first in range(0, len(numbers), MOST_SERIES):
             for begin in range(0, len(instants), MOST_INSTANTS):
-                yield _part(
-                    columns, numbers[first : first + MOST_SERIES], instants[begin : begin + MOST_INSTANTS]
-                )
+                some = slice(begin, begin + MOST_INSTANTS)
+                yield _part(columns, numbers[first : first + MOST_SERIES], instants[some], some)
 
 
-def _part(columns: Columns, numbers: Sequence[int], instants: Sequence[int]) -> Part:
+def _part(
+    columns: Mapping[int, Sequence[float]], numbers: Sequence[int], instants: Sequence[int], some: slice
+) -> Part:
     count = len(instants)
     step = (instants[-1] - instants[0]) // (count - 1) if count > 1 else 0
     jitter = [at - instants[0] - step * i for i, at in enumerate(instants)]
     part = Part(count, instants[0], step, jitter if any(jitter) else None)
     for number in numbers:
-        column = columns[number]
-        _add(part, number, [column[at] for at in instants])
+        _add(part, number, columns[number][some])
     return part
 
 
-def _add(part: Part, number: int, values: list[float]) -> None:
+def _add(part: Part, number: int, values: Sequence[float]) -> None:
     whole = whole_numbers(values)
     line = None if whole is None else _line(whole[0])
     if whole is None or line is None:
@@ -116,12 +126,8 @@ def _add(part: Part, number: int, values: list[float]) -> None:
     part.slope.append(slope)
     part.divisor.append(whole[1])
     for place, plane in enumerate(part.digits):
-        if place >= needed:
-            plane.extend(_BYTES[:1] * part.instants)
-            continue
-        plane.extend([_BYTES[d & 255] for d in distances])
-        if place + 1 < needed:
-            distances = [(d + 128) >> 8 for d in distances]
+        told = place < needed
+        plane.extend(distances[place::DIGITS].translate(_SIGNED) if told else bytes(part.instants))
     part.planes = max(part.planes, needed)
 
 
@@ -133,29 +139,38 @@ def whole_numbers(values: Sequence[float]) -> tuple[list[int], float] | None:
         try:
             if any(round(value * divisor) / divisor != value for value in probe):
                 continue
-            numbers = [round(value * divisor) for value in values]
+            # Doubles of this size are whole numbers: what is added to one is rounded, as `round` does it.
+            raised = [value * divisor + _RAISED for value in values]
+            if not _LOWEST < min(raised) <= max(raised) < _HIGHEST:
+                return None
+            if array("d", [(value - _RAISED) / divisor for value in raised]).tobytes() == bits:
+                return [int(value - _RAISED) for value in raised], divisor
         except (OverflowError, ValueError):  # not a number, or beyond all
             return None
-        if max(map(abs, numbers)) >= _MOST_WHOLE:
-            return None
-        if array("d", [number / divisor for number in numbers]).tobytes() == bits:
-            return numbers, divisor
     return None
 
 
-def _line(numbers: list[int]) -> tuple[int, int, list[int], int] | None:
-    """Base, slope, the distances from that line, and how many digits these need; None: too many."""
+def _line(numbers: list[int]) -> tuple[int, int, bytes, int] | None:
+    """Base, slope, how far above the least distance from that line each lies, `DIGITS` bytes the least first, and how
+    many digits these need; None: too many."""
     least, greatest = min(numbers), max(numbers)
     slope = round((numbers[-1] - numbers[0]) / (len(numbers) - 1)) if len(numbers) > 1 else 0
     if slope:
-        sloped = [number - slope * i for i, number in enumerate(numbers)]
+        sloped = list(map(sub, numbers, range(0, slope * len(numbers), slope)))
         bounds = min(sloped), max(sloped)
         if bounds[1] - bounds[0] < greatest - least:
             numbers, (least, greatest) = sloped, bounds
         else:
             slope = 0
-    for digits, (low, high) in enumerate(_RANGES):
-        if greatest - least <= high - low:
-            base = least - low
-            return base, slope, [number - base for number in numbers], digits
+    for digits, reach in enumerate(_REACHES):
+        if greatest - least <= reach:
+            # The least number is told by digits that are all -128.
+            return least + 128 * reach // 255, slope, _bytes_of(numbers, least) if digits else b"", digits
     return None
+
+
+def _bytes_of(numbers: list[int], least: int) -> bytes:
+    above = array("I", map(sub, numbers, repeat(least)))
+    if sys.byteorder == "big":
+        above.byteswap()
+    return above.tobytes()

@@ -64,11 +64,6 @@ SELECT series, at, values FROM held
 SELECT -setval('packed_numbers', nextval('packed_numbers') + $3) AS number,
        (SELECT coalesce(max(part) + 1, 0) FROM packed_hours WHERE tenant = $1 AND hour = $2) AS place
 
--- name: put
-INSERT INTO packed_hours (hour, tenant, part, number, packed_at, instants, first, step, jitter, series, base, slope, divisor,
-                          digit0, digit1, digit2, digit3, as_told, told)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
-
 -- name: heal_packing
 -- Out of quarantine is what has no frames left.
 DELETE FROM quarantine q WHERE q.job = 'packing' AND NOT EXISTS (

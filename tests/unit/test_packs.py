@@ -25,7 +25,8 @@ def told(part: Part) -> Iterator[tuple[tuple[int, int], bytes]]:
         for k, series in enumerate(part.series):
             place = k * part.instants + i
             distance = sum(
-                256**n * int.from_bytes(digits[place], signed=True) for n, digits in enumerate(part.digits)
+                256**n * int.from_bytes(digits[place : place + 1], signed=True)
+                for n, digits in enumerate(part.digits)
             )
             value = (part.base[k] + part.slope[k] * i + distance) / part.divisor[k]
             yield (series, at), struct.pack("d", value)
@@ -60,7 +61,7 @@ def test_what_hardly_changes_needs_no_digit_and_a_counter_one() -> None:
     }
     [part] = parts_of(columns)
     assert (part.planes, part.jitter, part.step) == (1, None, 10_000_000)
-    assert set(part.digits[0][:360]) == {b"\0"}
+    assert set(part.digits[0][:360]) == {0}
     assert part.slope[1] == 977
 
 

@@ -61,34 +61,37 @@ def victoria(line: bytes) -> Run | None:
 
 
 class Promtool:
-    """Lines of a dump; series that come in a row share their labels."""
+    """Lines of a dump; lines of the same series share their labels."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, str], dict[str, str]] = {}
+        # By what stands before value and time.
+        self._known: dict[bytes, dict[str, str]] = {}
 
     def __call__(self, line: bytes) -> Run | None:
+        parts = line.rsplit(None, 2)
+        labels = self._known.get(parts[0]) if len(parts) == 3 else None
+        try:
+            if labels is not None:
+                return Run(labels, (_instant(parts[2].decode()),), (float(parts[1]),))
+            return self._new(line, parts[0] if parts else b"")
+        except ValueError as error:
+            raise UnreadableLine(f"no line of a dump of promtool: {_start(line)}") from error
+
+    def _new(self, line: bytes, head: bytes) -> Run | None:
+        """Raises ValueError."""
         text = line.decode("utf-8", "replace").strip()
         if not text or text.startswith("#"):
             return None
         found = _SERIES.match(text)
-        try:
-            if found is None:
-                raise ValueError
-            name, inner, value, at = (
-                found[1] or "",
-                (found[2] or "")[1:-1],
-                float(found[3]),
-                _instant(found[4]),
-            )
-            labels = self._known.get((name, inner))
-            if labels is None:
-                labels = _labels(name, inner)
-                if len(self._known) > 100_000:
-                    self._known.clear()
-                self._known[name, inner] = labels
-        except ValueError as error:
-            raise UnreadableLine(f"no line of a dump of promtool: {_start(line)}") from error
-        return Run(labels, (at,), (value,))
+        if found is None:
+            raise ValueError(text)
+        labels = _labels(found[1] or "", (found[2] or "")[1:-1])
+        run = Run(labels, (_instant(found[4]),), (float(found[3]),))
+        if found.end() == len(text) and text[: found.start(3)].rstrip() == head.decode("utf-8", "replace"):
+            if len(self._known) > 100_000:
+                self._known.clear()
+            self._known[head] = labels
+        return run
 
 
 def _labels(name: str, inner: str) -> dict[str, str]:
@@ -111,7 +114,7 @@ def _meant(escaped: re.Match[str]) -> str:
 
 
 class Csv:
-    """Lines below the head, which is the first."""
+    """Lines below the head, which is the first; lines of the same series share their labels."""
 
     def __init__(self, head: bytes) -> None:
         """Raises BadRequest for a head without the columns that are needed."""
@@ -123,6 +126,8 @@ class Csv:
                 "the head of the CSV needs timestamp, and either metric_name and metric_value or a column per metric"
             )
         self._time = time
+        self._columns = [(place, {NAME: name}) for place, name in enumerate(self._head) if place != time]
+        self._known: dict[tuple[str, ...], dict[str, str]] = {}
 
     def __call__(self, line: bytes) -> Run | list[Run] | None:
         if not line.strip():
@@ -131,22 +136,31 @@ class Csv:
         try:
             if len(fields) != len(self._head):
                 raise ValueError
-            at = _instant(fields[self._time])
+            at = (_instant(fields[self._time]),)
             if self._name is not None and self._value is not None:
-                labels = {
-                    name: text
-                    for place, (name, text) in enumerate(zip(self._head, fields, strict=True))
-                    if place not in (self._time, self._name, self._value) and text
-                }
-                labels[NAME] = fields[self._name]
-                return Run(labels, (at,), (float(fields[self._value]),))
+                value = (float(fields[self._value]),)
+                fields[self._time] = fields[self._value] = ""
+                return Run(self._labels(tuple(fields)), at, value)
             return [
-                Run({NAME: name}, (at,), (float(text),))
-                for place, (name, text) in enumerate(zip(self._head, fields, strict=True))
-                if place != self._time and text
+                Run(labels, at, (float(fields[place]),)) for place, labels in self._columns if fields[place]
             ]
         except ValueError as error:
             raise UnreadableLine(f"no row of this CSV: {_start(line)}") from error
+
+    def _labels(self, fields: tuple[str, ...]) -> dict[str, str]:
+        labels = self._known.get(fields)
+        if labels is None:
+            # Time and value are empty by now.
+            labels = {
+                name: text
+                for place, (name, text) in enumerate(zip(self._head, fields, strict=True))
+                if place != self._name and text
+            }
+            labels[NAME] = fields[self._name or 0]
+            if len(self._known) > 100_000:
+                self._known.clear()
+            self._known[fields] = labels
+        return labels
 
 
 def prometheus(answer: Any) -> Iterator[Run]:
@@ -167,6 +181,8 @@ def _numbers(values: Any, kind: type) -> bool:
 
 def _instant(text: str) -> int:
     """Milliseconds since 1970, of a number or of RFC 3339. Raises ValueError."""
+    if len(text) == 13 and text.isascii() and text.isdigit():
+        return int(text)
     try:
         number = float(text)
     except ValueError:
@@ -178,7 +194,9 @@ def _instant(text: str) -> int:
 
 
 def _fields(line: bytes) -> list[str]:
-    return next(csv_reader.reader([line.decode("utf-8-sig", "replace").rstrip("\r\n")]))
+    text = line.decode("utf-8-sig", "replace").rstrip("\r\n")
+    # Without quotes a row is what stands between its commas, which takes a third of the time.
+    return next(csv_reader.reader([text])) if '"' in text else text.split(",")
 
 
 def _first(places: dict[str, int], names: Sequence[str]) -> int | None:

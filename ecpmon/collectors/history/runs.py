@@ -1,15 +1,17 @@
-"""Runs: samples of one series one after the other, and how they become frames. Pure."""
+"""Runs: samples of one series one after the other, and how they become columns. Pure."""
 
 from __future__ import annotations
 
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Final
 
-from ecpmon.model.samples import EARLIEST, LARGEST, MOST_ROWS, Block, SeriesKey, Shapes, Source, all_in_range
+from ecpmon.model.history import Alike, Times
+from ecpmon.model.samples import EARLIEST, LARGEST, SeriesKey, all_in_range
 from ecpmon.names import CANONICAL_METRICS
 
 NAME: Final = "__name__"
@@ -66,22 +68,19 @@ class Left:
 
 
 class Gathering:
-    """Runs as blocks: series that were told at the same instants become one shape. Call `blocks` now and then.
+    """Runs by columns: series that were told at the same instants come together. Call `taken` now and then.
 
     `latest`: what is of a later time is left out, as it can be no history.
     """
 
-    def __init__(
-        self, naming: Naming, source: Source, latest: datetime, known: Callable[[str], bool] = bool
-    ) -> None:
+    def __init__(self, naming: Naming, latest: datetime, known: Callable[[str], bool] = bool) -> None:
         """`known`: whether there is such a tenant."""
         self._naming = naming
-        self._source = source
         self._known = known
         self._latest = (latest - _EPOCH) // _MILLISECOND
         self._earliest = (EARLIEST - _EPOCH) // _MILLISECOND
-        self._shapes = Shapes()
-        self._columns: dict[tuple[str, SeriesKey], dict[int, float]] = {}
+        self._times: dict[bytes, Times] = {}
+        self._runs: dict[tuple[str, SeriesKey], list[tuple[Times, array[float]]]] = defaultdict(list)
         self.left = Left()
         self.size = 0
 
@@ -89,49 +88,70 @@ class Gathering:
         named = self._naming.of(run.labels)
         if named is None or not self._known(named[0]):
             self.left.nobodys += len(run.at)
-            return
-        column = self._columns.setdefault(named, {})
-        before = len(column)
-        if (
-            run.at
-            and self._earliest <= min(run.at)
-            and max(run.at) <= self._latest
-            and all_in_range(run.values)
-        ):
-            column.update(zip(run.at, run.values, strict=True))
-            self.size += len(column) - before
-            return
+        elif run.at:
+            times, values = self._times_of(run.at), array("d", run.values)
+            if not (
+                times.rise
+                and self._earliest <= times.first
+                and times.last <= self._latest
+                and all_in_range(values)
+            ):
+                sound = self._sound(run)
+                if not sound:
+                    return
+                times, values = self._columns(sound)
+            self._runs[named].append((times, values))
+            self.size += len(values)
+
+    def _times_of(self, at: Sequence[int]) -> Times:
+        raw = array("q", at).tobytes()
+        found = self._times.get(raw)
+        if found is None:
+            found = self._times[raw] = Times(raw)
+        return found
+
+    def _sound(self, run: Run) -> dict[int, float]:
+        """What can be stored, the later value of each instant."""
+        found = {}
         for at, value in zip(run.at, run.values, strict=True):
             if not -LARGEST <= value <= LARGEST:
                 self.left.no_number += 1
             elif not self._earliest <= at <= self._latest:
                 self.left.out_of_time += 1
             else:
-                column[at] = value
-        self.size += len(column) - before
+                found[at] = value
+        return found
 
-    def blocks(self) -> list[Block]:
-        """What has been gathered, by tenant and in the order of time; then nothing is."""
-        alike: dict[tuple[str, bytes], list[SeriesKey]] = defaultdict(list)
-        for (tenant, key), column in self._columns.items():
-            if column:
-                alike[tenant, array("q", sorted(column)).tobytes()].append(key)
-        found = [block for group, keys in alike.items() for block in self._blocks(*group, keys)]
-        self._columns, self.size = {}, 0
-        return sorted(found, key=lambda block: (block.tenant_id, block.instants[0]))
+    def _columns(self, samples: Mapping[int, float]) -> tuple[Times, array[float]]:
+        ordered = sorted(samples)
+        return self._times_of(ordered), array("d", map(samples.__getitem__, ordered))
 
-    def _blocks(self, tenant: str, packed: bytes, keys: Sequence[SeriesKey]) -> Iterator[Block]:
-        instants = array("q")
-        instants.frombytes(packed)
-        ordered = sorted(keys, key=lambda key: (key.metric_name, key.labels, key.metric_type))
-        shape = self._shapes.of(tuple(ordered))
-        columns = [list(map(self._columns[tenant, key].__getitem__, instants)) for key in ordered]
-        rows = list(zip(*columns, strict=True))
-        times = [_EPOCH + at * _MILLISECOND for at in instants]
-        for begin in range(0, len(rows), MOST_ROWS):
-            block = Block(tenant, self._source, shape)
-            block.extend(times[begin : begin + MOST_ROWS], rows[begin : begin + MOST_ROWS])
-            yield block
+    def taken(self) -> list[Alike]:
+        """What has been gathered, by tenant; then nothing is."""
+        alike: dict[tuple[str, bytes], list[tuple[SeriesKey, array[float]]]] = defaultdict(list)
+        for (tenant, key), runs in self._runs.items():
+            times, values = runs[0] if len(runs) == 1 else self._joined(runs)
+            alike[tenant, times.raw].append((key, values))
+        found = []
+        for (tenant, raw), series in alike.items():
+            series.sort(key=lambda each: (each[0].metric_name, each[0].labels, each[0].metric_type))
+            keys, columns = zip(*series, strict=True)
+            found.append(Alike(tenant, keys, self._times[raw].at, columns))
+        self._runs.clear()
+        self._times, self.size = {}, 0
+        return sorted(found, key=lambda each: (each.tenant_id, each.at[0]))
+
+    def _joined(self, runs: Sequence[tuple[Times, array[float]]]) -> tuple[Times, array[float]]:
+        if all(a.last < b.first for (a, _), (b, _) in pairwise(runs)):
+            at, values = array("q"), array("d")
+            for times, own in runs:
+                at += times.at
+                values += own
+            return self._times_of(at), values
+        samples: dict[int, float] = {}
+        for times, own in runs:
+            samples.update(zip(times.at, own, strict=True))
+        return self._columns(samples)
 
 
 def interval_of(runs: Iterable[Run]) -> timedelta | None:

@@ -120,7 +120,7 @@ class World:
             case "die after taking":
                 await self._die("parts_of")
             case "die after putting":
-                await self._die("_numbered")
+                await self._die("numbered")
             case "begin" if self._open is None:
                 await self._begin()
             case "end" if self._open is not None:

@@ -9,7 +9,7 @@ import pytest
 
 from ecpmon.collectors.history.files import Csv, Promtool, UnreadableLine, prometheus, victoria
 from ecpmon.collectors.history.runs import Gathering, Naming, Run, interval_of
-from ecpmon.model.samples import SeriesKey, Source
+from ecpmon.model.samples import SeriesKey
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 MINUTE = 60_000
@@ -76,7 +76,7 @@ def test_an_answer_of_prometheus_is_read() -> None:
 
 def test_series_of_the_same_instants_become_one_shape_of_their_tenant() -> None:
     naming = Naming(tenant_label="tenant", renamed={"probe_success": "up"})
-    gathering = Gathering(naming, Source.PUSH, NOW, {"a", "b"}.__contains__)
+    gathering = Gathering(naming, NOW, {"a", "b"}.__contains__)
     at = [BEGIN + n * MINUTE for n in range(3)]
     for tenant, name in (("a", "probe_success"), ("a", "cpu"), ("b", "cpu"), ("nobody", "cpu")):
         gathering.add(Run({"__name__": name, "tenant": tenant, "job": "x"}, at, [1.0, 2.0, 3.0]))
@@ -89,15 +89,15 @@ def test_series_of_the_same_instants_become_one_shape_of_their_tenant() -> None:
     )
     gathering.add(Run({"__name__": "cpu", "tenant": "b"}, [BEGIN], [math.nan]))
     assert gathering.size == 10
-    blocks = gathering.blocks()
-    assert [(b.tenant_id, [k.metric_name for k in b.shape.keys], len(b)) for b in blocks] == [
+    taken = gathering.taken()
+    assert [(a.tenant_id, [k.metric_name for k in a.keys], len(a.at)) for a in taken] == [
         ("a", ["cpu_usage", "up"], 3),
         ("b", ["cpu_usage"], 3),
         ("b", ["cpu_usage"], 1),
     ]
-    assert blocks[2].shape.keys == (SeriesKey("cpu", "cpu_usage", (("zone", "z"),)),)
-    assert [list(row) for row in blocks[2].rows] == [[7.0]]
-    assert blocks[0].instants[0] == NOW - timedelta(days=1)
+    assert taken[2].keys == (SeriesKey("cpu", "cpu_usage", (("zone", "z"),)),)
+    assert [list(column) for column in taken[2].columns] == [[7.0]]
+    assert list(taken[0].at) == at
     left = gathering.left
-    assert (left.nobodys, left.out_of_time, left.no_number, gathering.blocks()) == (3, 1, 1, [])
+    assert (left.nobodys, left.out_of_time, left.no_number, gathering.taken()) == (3, 1, 1, [])
     assert interval_of([Run({}, at, [1, 2, 3])]) == timedelta(minutes=1)
