@@ -4,11 +4,11 @@
     python -m bench.remote_write --scrapes 10 --rounds 1 --no-peers
     python -m bench.remote_write --soak 1800            only ours, for so many seconds, and how its memory grows
 
-500 tenants have 20 series of 6 labels each; every 15 s one sample of each, snappy, in requests of 500 and of 5,000
-samples over four connections, of which each series keeps to one. Rounds take turns: ecpmon (durable, answered after
-the commit; 1.0 and 2.0), VictoriaMetrics, Prometheus. CPU is that of the server with its database, and what it goes on
-to do for some seconds afterwards (merges; rollups of ours come when their job does). Bodies are made before. Prints
-JSON.
+500 tenants have 20 series of 6 labels each, of which one scrape is known before anything is measured. Samples are of
+the last seconds, as a sender's are, snappy, in requests of 500 and of 5,000 over four connections, of which each series
+keeps to one. Rounds take turns: ecpmon (durable, answered after the commit; 1.0 and 2.0), VictoriaMetrics, Prometheus.
+CPU is that of the server with its database, and what it goes on to do for some seconds afterwards (merges; ours rolls
+up and packs when a bucket and an hour are over, which `bench.storage` measures). Bodies are made before. Prints JSON.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ import cramjam
 from bench import servers
 from bench.push import _cpu, _prepare, commit
 
-TENANTS, CONNECTIONS, STEP = 500, 4, 15_000
+TENANTS, CONNECTIONS, STEP = 500, 4, 100
 NAMES = (
     "http_requests_total", "http_request_duration_seconds_sum", "http_request_duration_seconds_count",
     "process_cpu_seconds_total", "container_network_transmit_bytes_total", "container_network_receive_bytes_total",
@@ -63,6 +63,9 @@ def main() -> None:
         found: dict[str, Any] = {"commit": commit(), "compiled": _compiled()}
         if arguments.soak:
             found["memory_mb"] = _soaked(arguments, systems["ecpmon"])
+        for system in systems.values():
+            _round(system, _requests(system, max(arguments.per_request), 1, _later(1)))
+            _settled(system)
         for per in () if arguments.soak else arguments.per_request:
             found[f"{per} per request"] = _compared(arguments, systems, per)
         found["memory_mb_at_most"] = _memory(systems["ecpmon"].pid, "VmHWM")
@@ -116,13 +119,21 @@ def _systems(stack: ExitStack, *, peers: bool) -> Iterator[System]:
 _BEGIN = [0]
 
 
+def _settled(system: System) -> None:
+    """Wait until it has done what comes of new tenants and series, or a minute is over."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        before = system.cpu()
+        time.sleep(2)
+        if system.cpu() - before < 0.3:
+            return
+
+
 def _later(scrapes: int) -> int:
-    """Where these scrapes may begin: later than all that was sent before, as Prometheus takes nothing that is older
-    than what it has, and not of the future."""
-    now = int(time.time() * 1000)
-    begin = max(_BEGIN[0], now - 6 * 3_600_000)
-    if begin + scrapes * STEP > now:
-        begin = now - 6 * 3_600_000 + now % STEP
+    """Where these scrapes begin, so that the last is of now: later than all that was sent before, as Prometheus takes
+    nothing that is older than what it has."""
+    while (begin := int(time.time() * 1000) - scrapes * STEP) < _BEGIN[0]:
+        time.sleep((_BEGIN[0] - begin) / 1000)
     _BEGIN[0] = begin + scrapes * STEP
     return begin
 

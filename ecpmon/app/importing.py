@@ -36,6 +36,7 @@ from ecpmon.storage.ingest import IngestStore
 from ecpmon.storage.late import LateEvidence
 from ecpmon.storage.tenants import PgTenantStore
 from ecpmon.storage.upkeep import Upkeep
+from ecpmon.tasks import end
 
 # Samples that are gathered before they are stored, about 16 bytes each: the more, the fewer hours come in pieces.
 GATHERED: Final = 2_000_000
@@ -103,12 +104,15 @@ class _Importing:
         self._shapes = Shapes()
         self._live: dict[str, Tenant] = {}
         self._ready: set[str] = set()
-        self._stored = 0
+        self._storing: asyncio.Task[None] | None = None
+        self._stored, self._share = 0, 0.0
 
     async def __aenter__(self) -> _Importing:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        if self._storing is not None:
+            await end(self._storing)
         await self._database.close()
 
     async def run(self, parts: Callable[[int], AsyncIterator[Part]], first: int, last: int) -> int:
@@ -125,9 +129,13 @@ class _Importing:
                 gathering.add(run)
             position = reached
             if gathering.size >= GATHERED:
-                await self._store(gathering, position, interval, now)
-                self._tell(self._stored, (position - first) / span, gathering.left)
-        await self._store(gathering, position, interval, now)
+                alike = await asyncio.to_thread(gathering.taken)
+                await self._stored_before(gathering.left)
+                # The database works while the next lines are read.
+                self._storing = asyncio.create_task(self._store(alike, position, interval, now))
+                self._share = (position - first) / span
+        await self._stored_before(gathering.left)
+        await self._store(gathering.taken(), position, interval, now)
         upkeep = Upkeep(self._database)
         while await upkeep.roll_up(datetime.now(UTC)):
             pass
@@ -135,10 +143,16 @@ class _Importing:
         self._tell(self._stored, 1.0, gathering.left)
         return self._stored
 
+    async def _stored_before(self, left: Left) -> None:
+        """Wait until what is under way is stored. Raises what that raises."""
+        if self._storing is not None:
+            await self._storing
+            self._storing = None
+            self._tell(self._stored, self._share, left)
+
     async def _store(
-        self, gathering: Gathering, position: int, interval: timedelta | None, now: datetime
+        self, alike: Sequence[Alike], position: int, interval: timedelta | None, now: datetime
     ) -> None:
-        alike = await asyncio.to_thread(gathering.taken)
         stored = 0
         for some in _together(alike):
             await self._open_regimes(some, interval or timedelta(minutes=1))
