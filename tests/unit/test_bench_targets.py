@@ -42,9 +42,16 @@ def test_remote_write_is_held_to_its_peers_in_rate_and_in_processor() -> None:
 
     beside = {"ecpmon": system(600, 2.0), "ecpmon, 2.0": system(450, 3.0), "VictoriaMetrics": system(500, 2.5),
               "Prometheus": system(250, 3.5)}  # fmt: skip
-    found = judged({"remote write": {"500 per request": beside, "5000 per request": beside}})
-    told = [(v.measured, v.met) for v in found if v.measured is not None]
-    assert told == [(1.2, True), (0.8, True), (2.4, False), (0.75, False)] * 2
+    report = {"500 per request": beside, "5000 per request": beside, "memory_mb_at_most": 170.0}
+    told = [(v.measured, v.met) for v in judged({"remote write": report}) if v.measured is not None]
+    assert told == [*[(1.2, True), (0.8, True), (2.4, False), (0.75, False)] * 2, (170.0, False)]
+
+
+def test_memory_is_flat_from_the_fifth_minute_on() -> None:
+    by_minute = [90.0] * 5 + [100.0] * 20 + [104.0] * 5
+    report = {"memory_mb_at_most": 110.0, "memory_mb": by_minute}
+    told = [v.measured for v in judged({"remote write, 30 minutes": report}) if v.measured is not None]
+    assert told == [110.0, 1.04]
 
 
 def test_packing_writes_to_the_log_as_well() -> None:
