@@ -26,6 +26,8 @@ _SPECIAL: Final = {
     6: ((0, 1, _LOOPBACK), (118, 0x3FA, _LINK), *((112, 0xFF02 + 16 * n, _MULTICAST) for n in range(16))),
 }
 
+# By version the first bytes that all of these begin with.
+_DOUBTFUL: Final = {4: frozenset((0, 127, 169, 224)), 6: frozenset((0, 0xFE, 0xFF))}
 
 # Version, number, and whether nothing is wrong with how the address is written.
 _Read = tuple[int, int, bool]
@@ -111,6 +113,15 @@ def special_messages(text: str) -> Messages:
     if number == 0:
         return (f"may not be unspecified ({text})",)
     return tuple(said for beyond, kept, said in _SPECIAL[version] if number >> beyond == kept)
+
+
+def is_plain(text: str, version: int) -> bool:
+    """Whether nothing is wrong with an address of that version, and something outside may be there. Of long lists each
+    is asked only this: what is near a range in which nothing is reached counts as not plain."""
+    found = _read(text)
+    if found is None or found[0] != version or not found[2]:
+        return False
+    return found[1] >> _BITS[version] - 8 not in _DOUBTFUL[version]
 
 
 def network(text: str) -> Network | None:

@@ -42,8 +42,11 @@ class Findings:
         return not self.unknown and not self.mistyped
 
 
+_Decoder = Callable[[Any, _Way, Findings], Any]
+
+
 class _Type(NamedTuple):
-    decode: Callable[[Any, _Way, Findings], Any]
+    decode: _Decoder
     zero: Callable[[], Any]
 
 
@@ -69,19 +72,12 @@ def _compiled(node: Node, minor: str) -> _Type:
 
 @cache
 def _named(name: str, minor: str) -> _Type:
-    """The type of a definition, built when it is first met: definitions refer to one another in circles."""
+    """The type of a definition."""
     if name == schemas.QUANTITY:
         return _Type(_quantity, lambda: "0")
     if name == _INT_OR_STRING:
         return _Type(_int_or_string, lambda: 0)
-    built: list[_Type] = []
-
-    def late() -> _Type:
-        if not built:
-            built.append(_build(schemas.definitions(minor)[name], minor))
-        return built[0]
-
-    return _Type(lambda value, way, found: late().decode(value, way, found), lambda: late().zero())
+    return _build(schemas.definitions(minor)[name], minor)
 
 
 def _build(node: Node, minor: str) -> _Type:
@@ -114,22 +110,27 @@ def _object(node: Node, minor: str) -> _Type:
     properties, additional = node.get("properties"), node.get("additionalProperties")
     if properties is not None:
         keep = bool(node.get("x-kubernetes-preserve-unknown-fields"))
-        return _struct({key: _compiled(inner, minor) for key, inner in properties.items()}, keep)
+        return _struct(properties, keep, minor)
     if isinstance(additional, dict):
         return _map(_compiled(additional, minor))
     return _Type(_open_object, dict)
 
 
-def _struct(fields: dict[str, _Type], keep: bool) -> _Type:
-    decoders = {key: inner.decode for key, inner in fields.items()}
+def _struct(fields: dict[str, Node], keep: bool, minor: str) -> _Type:
+    # Filled when the first object comes: definitions refer to one another in circles.
+    decoders: dict[str, _Decoder] = {}
 
     def decode_struct(value: Any, way: _Way, found: Findings) -> Any:
         if value.__class__ is not dict:
             return _wrong(value, way, found, "object", {})
+        if not decoders:
+            decoders.update({key: _compiled(inner, minor).decode for key, inner in fields.items()})
         result: Document = {}
         for key, item in value.items():
             decoder = decoders.get(key)
-            if decoder is not None:
+            if decoder is _string and item.__class__ is str:  # most fields
+                result[key] = item
+            elif decoder is not None:
                 if item is not None:
                     result[key] = decoder(item, (way, key), found)
             elif keep:

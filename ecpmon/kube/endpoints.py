@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from ecpmon.kube import names
-from ecpmon.kube.addresses import address, address_messages, special_messages
+from ecpmon.kube.addresses import address, address_messages, is_plain, special_messages
 from ecpmon.kube.causes import (
     Causes,
     Document,
@@ -101,27 +101,38 @@ def endpoint_slice_causes(document: Document, old: Document | None) -> Causes:
 
 
 def _endpoint(endpoint: Mapping[str, Any], kind: str, at: str) -> Causes:
-    addresses, topology = endpoint.get("addresses") or (), endpoint.get("deprecatedTopology") or {}
+    addresses, topology = endpoint.get("addresses") or (), endpoint.get("deprecatedTopology")
     if not addresses:
         yield required(f"{at}.addresses", "must contain at least 1 address")
     elif len(addresses) > _MAX_ADDRESSES:
         yield too_many(f"{at}.addresses", len(addresses), _MAX_ADDRESSES)
-    for index, text in enumerate(addresses):
-        where = f"{at}.addresses[{index}]"
-        if kind in _VERSIONS:
-            yield from _of_version(text, _VERSIONS[kind], where)
-        elif kind == "FQDN":
-            yield from domain_causes(text, where)
+    yield from _addresses(addresses, kind, at)
     if endpoint.get("nodeName") is not None:
         node = endpoint["nodeName"]
         yield from of_messages(f"{at}.nodeName", node, names.dns_subdomain(node))
-    if len(topology) > _MAX_TOPOLOGY:
-        yield too_many(f"{at}.deprecatedTopology", len(topology), _MAX_TOPOLOGY)
-    yield from label_causes(topology, f"{at}.deprecatedTopology")
+    if topology:
+        yield from _topology(topology, f"{at}.deprecatedTopology")
     if endpoint.get("hostname") is not None:
         yield from of_messages(f"{at}.hostname", endpoint["hostname"], names.dns_label(endpoint["hostname"]))
-    for key in ("forZones", "forNodes"):
-        yield from _hints((endpoint.get("hints") or {}).get(key) or (), f"{at}.hints.{key}", key)
+    hints = endpoint.get("hints") or {}
+    for key in ("forZones", "forNodes") if hints else ():
+        yield from _hints(hints.get(key) or (), f"{at}.hints.{key}", key)
+
+
+def _addresses(addresses: Any, kind: str, at: str) -> Causes:
+    version = _VERSIONS.get(kind)
+    for index, text in enumerate(addresses):
+        if version is not None:
+            if not is_plain(text, version):
+                yield from _of_version(text, version, f"{at}.addresses[{index}]")
+        elif kind == "FQDN":
+            yield from domain_causes(text, f"{at}.addresses[{index}]")
+
+
+def _topology(topology: Mapping[str, str], at: str) -> Causes:
+    if len(topology) > _MAX_TOPOLOGY:
+        yield too_many(at, len(topology), _MAX_TOPOLOGY)
+    yield from label_causes(topology, at)
 
 
 def _of_version(text: str, version: int, at: str) -> Causes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -22,6 +23,8 @@ from ecpmon.kube.domains import controller_causes
 _PATH_TYPES: Final = ("Exact", "ImplementationSpecific", "Prefix")
 _NEVER_WITHIN: Final = ("//", "/./", "/../", "%2f", "%2F")
 _NEVER_LAST: Final = ("/..", "/.")
+# What has any of these.
+_ODD: Final = re.compile(r"//|/\.\.?(?:/|\Z)|%2[fF]")
 _SCOPES: Final = ("Cluster", "Namespace")
 _CLASS: Final = "kubernetes.io/ingress.class"
 
@@ -80,7 +83,8 @@ def _path(path: Mapping[str, Any], at: str) -> Causes:
         yield required(f"{at}.pathType", "pathType must be specified")
         return
     if kind in ("Exact", "Prefix"):
-        yield from _strict_path(text, f"{at}.path")
+        if not text.startswith("/") or _ODD.search(text):
+            yield from _strict_path(text, f"{at}.path")
     elif kind not in _PATH_TYPES:
         yield unsupported(f"{at}.pathType", kind, _PATH_TYPES)
     elif text and not text.startswith("/"):
@@ -127,17 +131,18 @@ def _service(service: Mapping[str, Any], at: str) -> Causes:
     name, port = service.get("name", ""), service.get("port") or {}
     if not name:
         yield required(f"{at}.service.name")
-    else:
-        yield from of_messages(f"{at}.service.name", name, names.dns_label(name))
+    elif wrong := names.dns_label(name):
+        yield from of_messages(f"{at}.service.name", name, wrong)
     word, number = port.get("name", ""), port.get("number", 0)
     if word and number:
         yield invalid(at, "", "cannot set both port name & port number")
     elif word:
-        yield from of_messages(f"{at}.service.port.name", word, names.port_name(word))
-    elif number:
-        yield from of_messages(f"{at}.service.port.number", number, names.port_number(number))
-    else:
+        if wrong := names.port_name(word):
+            yield from of_messages(f"{at}.service.port.name", word, wrong)
+    elif not number:
         yield required(at, "port name or number is required")
+    elif wrong := names.port_number(number):
+        yield from of_messages(f"{at}.service.port.number", number, wrong)
 
 
 def ingress_class_causes(document: Document, old: Document | None) -> Causes:

@@ -123,6 +123,11 @@ def is_label(key: str, value: str) -> bool:
     return fits and _QUALIFIED.fullmatch(key) is not None and _LABEL_VALUE.fullmatch(value) is not None
 
 
+def is_qualified(text: str) -> bool:
+    """Whether nothing is wrong with the key; of long lists each is asked only this."""
+    return (len(text) <= 63 and _QUALIFIED.fullmatch(text) is not None) or not qualified_name(text)
+
+
 @lru_cache(_CACHED)
 def label_value(text: str) -> Messages:
     found = [too_long(63, "bytes")] if len(text.encode()) > 63 else []

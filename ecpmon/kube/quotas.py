@@ -61,7 +61,7 @@ def quota_causes(document: Document, _: Document | None) -> Causes:
 
 def _is_quotas(name: str) -> bool:
     """Whether nothing is wrong with the name, as with nearly all, of which there may be thousands."""
-    return name in _QUOTA or ("/" in name and not names.qualified_name(name))
+    return name in _QUOTA or ("/" in name and names.is_qualified(name))
 
 
 def _quota_name(name: str, at: str) -> Causes:

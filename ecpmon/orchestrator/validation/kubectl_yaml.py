@@ -59,12 +59,15 @@ _WHOLE: Final = 1e21  # from here on Go writes an exponent, and a whole number i
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """`values`: scalars, lists and mappings in all documents."""
+    """`values`: scalars, lists and mappings in all documents. `collections`: how many of them may be lists and
+    mappings, or carry an anchor, each of which costs several times what a scalar does; in real manifests every fourth
+    to seventh value is one."""
 
     documents: int = 500
     depth: int = 60
     aliases: int = 500
     values: int = 45_000
+    collections: int = 12_000
 
 
 class TooMuch(Exception):
@@ -134,9 +137,11 @@ class _Builder:
         self._limits = limits
         self._events: Iterator[Any] = iter(())
         self._left = limits.values
+        self._closed = limits.collections  # that may still be opened
         self._way: list[Any] = []  # keys and indexes that lead to what is being built
         self._lowest = 0  # how deep it went since the anchor began that is being built
-        self._anchors: dict[str, tuple[Any, int, int]] = {}  # value, how many values, how deep
+        # Value, how many values and how many lists and mappings are in it, how deep it is.
+        self._anchors: dict[str, tuple[Any, int, int, int]] = {}
         self._aliases = 0
         self._dropped: list[Any] = []  # kept, so that nothing else gets the `id` that their lines are under
 
@@ -159,6 +164,11 @@ class _Builder:
         self._left -= values
         if self._left < 0:
             raise TooMuch("values", self._limits.values)
+
+    def _open(self, collections: int) -> None:
+        self._closed -= collections
+        if self._closed < 0:
+            raise TooMuch("collections", self._limits.collections)
 
     def _list(self) -> list[Any]:
         found: list[Any] = []
@@ -249,6 +259,7 @@ class _Builder:
             return _scalar(event)
         if event.tag is not None and event.tag not in ("!", _TAG + "map", _TAG + "seq"):
             raise _fault(f"a tag that is not known: {event.tag[:60]}", event)
+        self._open(1)
         depth = len(self._way) + 1
         if depth > self._limits.depth:
             raise TooMuch("levels", self._limits.depth)
@@ -263,11 +274,12 @@ class _Builder:
 
     def _anchored(self, event: Any) -> Any:
         """With how many values it holds and how deep it is: each alias counts as much."""
+        self._open(1)
         name, event.anchor = event.anchor, None
-        left, outside, depth = self._left, self._lowest, len(self._way)
+        left, closed, outside, depth = self._left, self._closed, self._lowest, len(self._way)
         self._lowest = depth
         value = self._node(event)
-        self._anchors[name] = (value, left - self._left + 1, self._lowest - depth)
+        self._anchors[name] = (value, left - self._left + 1, closed - self._closed, self._lowest - depth)
         self._lowest = max(self._lowest, outside)
         return value
 
@@ -278,8 +290,9 @@ class _Builder:
         self._aliases += 1
         if self._aliases > self._limits.aliases:
             raise TooMuch("aliases", self._limits.aliases)
-        value, values, height = found
+        value, values, collections, height = found
         self._count(values - 1)
+        self._open(collections)
         depth = len(self._way) + height
         if depth > self._limits.depth:
             raise TooMuch("levels", self._limits.depth)

@@ -20,6 +20,7 @@ _CODES: Final = {
     "levels": "TOO_DEEP",
     "aliases": "TOO_MANY_ALIASES",
     "values": "TOO_MANY_VALUES",
+    "collections": "TOO_MANY_COLLECTIONS",
 }
 
 

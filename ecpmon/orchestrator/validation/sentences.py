@@ -33,6 +33,9 @@ _SYNTAX: Final = _category("syntax", {
     "TOO_MANY_VALUES": (
         "more than {limit} values, aliases included; send it in parts",
         "값이 별칭을 포함하여 {limit}개를 넘습니다. 나누어 보내세요"),
+    "TOO_MANY_COLLECTIONS": (
+        "more than {limit} lists and mappings, aliases included; send it in parts",
+        "목록과 매핑이 별칭을 포함하여 {limit}개를 넘습니다. 나누어 보내세요"),
     "YAML_MALFORMED": ("not YAML: {problem}", "YAML이 아닙니다: {problem}"),
     "DUPLICATE_KEY": (
         "the key {key!r} occurs twice; the last one would win without a word",

@@ -9,6 +9,7 @@ import orjson
 
 from ecpmon.kube.schemas import Node, child, element, is_atomic_map, is_set, list_keys
 from ecpmon.simulator.kube.catalogue import Resource
+from ecpmon.simulator.kube.checking import stored
 from ecpmon.simulator.kube.fieldsets import FieldSet, Path, describe, fields_of, item_step, leaves, value_step
 from ecpmon.simulator.kube.ownership import UPDATE, Manager, Managers, is_unowned, managed_fields, managers_of
 from ecpmon.simulator.kube.schemas import schema_of
@@ -46,7 +47,7 @@ def apply(
     for other, fields in owners.items():
         if other != manager:
             dropped -= fields
-    merged = _without(merged, schema, _droppable(dropped, owners, manager, wanted))
+    merged = stored(resource, _without(merged, schema, _droppable(dropped, owners, manager, wanted)))
     owners = {**owners, manager: wanted}
     if _unchanged(live, merged) and owners == managers_of(live)[0]:
         return live

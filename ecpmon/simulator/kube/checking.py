@@ -9,6 +9,8 @@ from ecpmon.kube import structural
 from ecpmon.kube.checks import causes_of, decoded_as
 from ecpmon.kube.decoding import Findings
 from ecpmon.kube.defaults import fill_defaults
+from ecpmon.kube.omitted import METADATA, without_empty
+from ecpmon.kube.schemas import definition_name
 from ecpmon.simulator.kube.assigned import assign
 from ecpmon.simulator.kube.catalogue import Resource
 from ecpmon.simulator.kube.status import ApiError, Document, bad_request, invalid
@@ -44,7 +46,7 @@ def checked(resource: Resource, document: Document, old: Document | None, write:
     if causes and not write.own:
         name = filled["metadata"].get("name", "")
         raise invalid(resource.kind, resource.group, name, causes)
-    return filled
+    return stored(resource, filled)
 
 
 def checked_types(resource: Resource, document: Document, write: Write) -> Document:
@@ -56,37 +58,17 @@ def checked_types(resource: Resource, document: Document, write: Write) -> Docum
         if resource.custom.warning and resource.custom.warning not in write.warnings:
             write.warnings.append(resource.custom.warning)
     _refuse_types(resource, findings, write)
-    _let_empty_ones_go(decoded, of_templates=not resource.custom)
     return decoded
 
 
-# Fields that a server does not write when they are empty (`omitempty` of its types), as people write them.
-_OF_METADATA: Final = ("labels", "annotations", "finalizers", "ownerReferences")
-_OF_OBJECTS: Final = ("data", "binaryData", "stringData")
-_HOLDS_TEMPLATES: Final = frozenset(
-    {"spec", "template", "jobTemplate", "volumeClaimTemplates", "volumes", "ephemeral", "volumeClaimTemplate"}
-)
-
-
-def _let_empty_ones_go(document: Document, *, of_templates: bool) -> None:
-    """In place. What a custom resource holds below its metadata is its own."""
+def stored(resource: Resource, document: Document) -> Document:
+    """As a server keeps it: without lists and maps that are empty. What a custom resource holds below its metadata is
+    its own."""
+    name = None if resource.custom else definition_name(resource.group, resource.version, resource.kind)
+    if name is not None:
+        return without_empty(document, name)
     metadata = document.get("metadata")
-    if isinstance(metadata, dict):
-        _drop_empty(metadata, _OF_METADATA)
-    if not of_templates:
-        return
-    _drop_empty(document, _OF_OBJECTS)
-    for name in _HOLDS_TEMPLATES & document.keys():
-        held = document[name]
-        for part in held if isinstance(held, list) else (held,):
-            if isinstance(part, dict):
-                _let_empty_ones_go(part, of_templates=True)
-
-
-def _drop_empty(document: Document, names: tuple[str, ...]) -> None:
-    for name in names:
-        if name in document and document[name] in ({}, [], None):
-            del document[name]
+    return {**document, "metadata": without_empty(metadata, METADATA)} if metadata else document
 
 
 def _refuse_types(resource: Resource, findings: Findings, write: Write) -> None:

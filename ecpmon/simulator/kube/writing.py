@@ -8,7 +8,7 @@ from typing import Any, Final
 from ecpmon.kube.causes import unsupported
 from ecpmon.simulator.kube.apply import apply
 from ecpmon.simulator.kube.catalogue import Resource
-from ecpmon.simulator.kube.checking import Write, checked, checked_types
+from ecpmon.simulator.kube.checking import Write, checked, checked_types, stored
 from ecpmon.simulator.kube.custom import in_version
 from ecpmon.simulator.kube.ownership import APPLY, UPDATE, Manager, after_update
 from ecpmon.simulator.kube.paths import Target
@@ -147,7 +147,10 @@ def _update(
     sub = target.subresource.name if target.subresource else ""
     if sub == "status":
         new = {**old, "status": new.get("status", {})}
-        new = checked(resource, new, old, write) if resource.custom else checked_types(resource, new, write)
+        if resource.custom:
+            new = checked(resource, new, old, write)
+        else:
+            new = stored(resource, checked_types(resource, new, write))
     else:
         new = checked(resource, _carried(resource, old, new), old, write)
     base, sent = old, new["metadata"].get("managedFields")

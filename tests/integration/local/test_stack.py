@@ -52,9 +52,16 @@ def quiet(_what: str, _done: int, _total: int) -> None:
     pass
 
 
-def make(checkout: Path, ports: PortPlan, messages: list[Message] | None = None, **env: str) -> LocalStack:
+def make(
+    checkout: Path,
+    ports: PortPlan,
+    messages: list[Message] | None = None,
+    *,
+    scrape_pods: bool = False,
+    **env: str,
+) -> LocalStack:
     emit = (messages if messages is not None else []).append
-    options = StackOptions(checkout, environment(**env), ports, durable=False)
+    options = StackOptions(checkout, environment(**env), ports, durable=False, scrape_pods=scrape_pods)
     return LocalStack(options, emit=emit, progress=quiet)
 
 
@@ -91,7 +98,7 @@ def processes_below(folder: Path) -> list[str]:
 
 
 async def test_everything_starts_works_together_and_stops(checkout: Path, ports: PortPlan) -> None:
-    stack = make(checkout, ports, ECPMON_LOG_LEVEL="debug")
+    stack = make(checkout, ports, scrape_pods=True, ECPMON_LOG_LEVEL="debug")
     async with running(stack), ClientSession() as session:
         pids = [stack.pid(name) for name in PARTS]
         assert None not in pids
@@ -101,6 +108,8 @@ async def test_everything_starts_works_together_and_stops(checkout: Path, ports:
         assert migrated["ECPMON_LOG_LEVEL"] == "debug"
         await _the_demo_database_has_a_port_of_its_own(migrated, ports)
         await _until_targets_are(session, stack.urls.prometheus, {"simulator", "ecpmon"})
+        config = (await _json(session, f"{stack.urls.prometheus}/api/v1/status/config"))["data"]["yaml"]
+        assert "kubernetes_sd.yml" in config
         for path in ("graph", "static/jquery/jquery.min.js"):
             async with session.get(f"{stack.urls.prometheus}/classic/{path}") as answer:
                 assert answer.status == 200

@@ -72,6 +72,22 @@ def test_addresses_are_written_in_one_way(text: str, said: str) -> None:
     assert [said in message for message in messages] == ([True] if said else [])
 
 
+@pytest.mark.parametrize("version", [4, 6])
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [("10.0.0.1", 4), ("10.0.0.01", 0), ("127.0.0.1", 0), ("169.254.1.1", 0), ("224.0.0.1", 0), ("0.0.0.0", 0),
+     ("x", 0), ("2001:db8::1", 6), ("::1", 0), ("::", 0), ("fe80::1", 0), ("ff02::1", 0),
+     ("::ffff:10.0.0.1", 0), ("", 0)],
+)  # fmt: skip
+def test_an_address_is_plain_when_nothing_at_all_is_wrong_with_it(
+    text: str, plain: int, version: int
+) -> None:
+    assert addresses.is_plain(text, version) is (plain == version)
+    if plain == version:
+        assert not addresses.address_messages(text)
+        assert not addresses.special_messages(text)
+
+
 @pytest.mark.parametrize(
     ("outer", "inner", "holds"),
     [("10.0.0.0/8", "10.1.0.0/16", True), ("10.0.0.0/8", "10.0.0.0/8", False), ("10.0.0.0/8", "11.0.0.0/16", False),

@@ -67,12 +67,14 @@ def test_what_stands_before_a_fault_is_read() -> None:
     [
         ("a: &a [1,1]\nb: &b [*a,*a,*a]\nc: [*b,*b,*b]", "values"),
         ("a: &a [[1]]\nb: &b [[*a]]\nc: [*b]", "levels"),
+        ("a: &a [[],[],[]]\nb: [*a,*a,*a]", "collections"),
+        ("[&a ,&b ,&c ,&d ,&e ,&f ,&g ,&h ,&i ,&j ,&k ,&l ,&m ,&n ,&o ,&p ]", "collections"),
         ("--- 1\n--- 2\n--- 3", "documents"),
         ("[&a 1,*a,*a,*a,*a]", "aliases"),
     ],
 )
 def test_an_alias_counts_as_all_that_it_stands_for(text: str, what: str) -> None:
-    limits = Limits(documents=2, depth=5, aliases=3, values=20)
+    limits = Limits(documents=2, depth=5, aliases=3, values=20, collections=16)
     with pytest.raises(TooMuch) as refused:
         read_stream(text, Limits(documents=2, depth=5, aliases=20, values=20) if what == "values" else limits)
     assert refused.value.what == what

@@ -42,6 +42,7 @@ def test_a_manifest_too_large_deep_or_full_of_aliases_is_not_built() -> None:
         (bomb, "TOO_MANY_VALUES"),
         ("- &a x\n" + "- *a\n" * 501, "TOO_MANY_ALIASES"),
         ("[" * 80 + "]" * 80, "TOO_DEEP"),
+        ("a: [" + "{}," * 12_001 + "]", "TOO_MANY_COLLECTIONS"),
         ("--- {}\n" * 600, "TOO_MANY_DOCUMENTS"),
     ):
         assert [f.code for f in validate_manifest("acme", text).errors] == [code]
@@ -60,10 +61,10 @@ _MEGABYTE: dict[str, tuple[str, str]] = {
     "base 60": ("a: " + "1:" * 490_000 + "1", "NO_TYPE"),
     "digits": ("a: 0x" + "f" * 990_000, "NO_TYPE"),
     "directives": ("%TAG !a! b\n" * 90_000 + "--- a", "YAML_MALFORMED"),
-    "objects": (_list_of("{kind: Deployment}", 12_000), "TOO_MANY_OBJECTS"),
+    "objects": (_list_of("{kind: Deployment}", 11_900), "TOO_MANY_OBJECTS"),
     "containers": (
         "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec:\n  template:\n    spec:\n"
-        "      containers:\n" + "      - {}\n" * 40_000 + "#" * 400_000,
+        "      containers:\n" + "      - {}\n" * 11_000 + "#" * 400_000,
         "TOO_MANY_CONTAINERS",
     ),
 }  # fmt: skip

@@ -7,6 +7,7 @@ import re
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 from urllib.request import Request, urlopen
@@ -18,6 +19,8 @@ from sim_process import Simulator, free_port
 
 from ecpmon.collectors.promql import selectors
 from ecpmon.local.packages import Binaries
+from ecpmon.local.ports import plan_ports
+from ecpmon.local.prometheus import prepare_prometheus, prometheus_argv
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
 from ecpmon.orchestrator.manifests import ManifestOptions, render
 from ecpmon.orchestrator.tuning import plan_of
@@ -25,7 +28,6 @@ from ecpmon.resources import data_dir
 from tests.processes import bound
 from tests.waiting import PATIENCE, wait_until
 
-SCRAPE = data_dir("rules") / "prometheus/scrape/kubernetes_sd.yml"
 TENANTS = ("acme", "globex")
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 TENANT = Tenant(
@@ -49,28 +51,23 @@ def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
 def prometheus(
     tmp_path_factory: pytest.TempPathFactory, simulator: Simulator, stack_binaries: Binaries
 ) -> Iterator[int]:
-    """The port of a Prometheus that runs our scrape configuration, only faster."""
+    """The port of a Prometheus as `ecpmon up --scrape-pods` configures and starts it, which only scrapes more often."""
     folder = tmp_path_factory.mktemp("prometheus")
-    text = SCRAPE.read_text().replace("127.0.0.1:6360", f"127.0.0.1:{simulator.port}")
-    (folder / "kubernetes_sd.yml").write_text(text.replace("scrape_interval: 15s", "scrape_interval: 1s"))
-    config = {"global": {"scrape_interval": "1s"}, "scrape_config_files": ["kubernetes_sd.yml"]}
-    (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
+    port = free_port()
+    ports = plan_ports(simulator=simulator.port, prometheus=port, api=free_port(), alertmanager=free_port())
+    prepare_prometheus(folder, ports, data_dir("rules") / "prometheus", None, scrape_pods=True)
+    (discovery,) = yaml.safe_load((folder / "prometheus.yml").read_text())["scrape_config_files"]
+    text = Path(discovery).read_text()
+    Path(discovery).write_text(text.replace("scrape_interval: 15s", "scrape_interval: 1s"))
     checked = subprocess.run(
         [stack_binaries.promtool, "check", "config", folder / "prometheus.yml"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert checked.returncode == 0, checked.stdout + checked.stderr
-    port = free_port()
     with (folder / "prometheus.log").open("wb") as log:
         process = subprocess.Popen(
-            bound([
-                stack_binaries.prometheus,
-                f"--config.file={folder / 'prometheus.yml'}",
-                f"--storage.tsdb.path={folder / 'data'}",
-                f"--web.listen-address=127.0.0.1:{port}",
-            ]),
-            stdout=log, stderr=log, cwd=folder,
-        )  # fmt: skip
+            bound(prometheus_argv(stack_binaries, folder, port)), stdout=log, stderr=log, cwd=folder
+        )
     yield port
     process.terminate()
     process.wait(timeout=PATIENCE)

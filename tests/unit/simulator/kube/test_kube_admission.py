@@ -11,7 +11,7 @@ from ecpmon.simulator.kube.catalogue import CATALOGUE, RESOURCES, Resource
 from ecpmon.simulator.kube.checking import STRICT, Write, checked
 from ecpmon.simulator.kube.paths import Target
 from ecpmon.simulator.kube.status import ApiError
-from ecpmon.simulator.kube.writing import create, delete
+from ecpmon.simulator.kube.writing import apply_patch, create, delete, patch
 from ecpmon.simulator.model import kube as cluster
 from ecpmon.simulator.model.admission import MAX_PODS
 from ecpmon.simulator.model.state import ClusterState, new_state
@@ -159,12 +159,53 @@ def test_what_is_written_empty_is_not_stored() -> None:
     stored = checked(resource("", "configmaps"), config, None, Write("test", STRICT))
     assert stored == {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}}
     assert config["metadata"]["labels"] == {}  # what came is as it came
+    nothing = {"nodeSelector": {}, "tolerations": [], "imagePullSecrets": []}
+    container = {"name": "a", "image": "a", "env": [], "args": [], "resources": {"limits": {}}}
     pod = {"metadata": {"labels": {"app": "a"}, "annotations": {}},
-           "spec": {"containers": [{"name": "a", "image": "a"}], "nodeSelector": {},
-                    "volumes": [{"name": "v", "emptyDir": {}}]}}  # fmt: skip
+           "spec": {"containers": [container], "volumes": [{"name": "v", "emptyDir": {}}], **nothing}}  # fmt: skip
     deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d", "annotations": {}},
-                  "spec": {"selector": {"matchLabels": {"app": "a"}}, "template": pod}}  # fmt: skip
+                  "spec": {"selector": {"matchLabels": {"app": "a"}, "matchExpressions": []},
+                           "template": pod}}  # fmt: skip
     stored = checked(DEPLOYMENTS, deployment, None, Write("test", STRICT))
     assert "annotations" not in stored["metadata"]
+    assert stored["spec"]["selector"] == {"matchLabels": {"app": "a"}}
     assert stored["spec"]["template"]["metadata"] == {"labels": {"app": "a"}}
-    assert stored["spec"]["template"]["spec"]["volumes"] == [{"name": "v", "emptyDir": {}}]
+    spec = stored["spec"]["template"]["spec"]
+    assert not spec.keys() & nothing.keys()
+    assert spec["volumes"] == [{"name": "v", "emptyDir": {}}]
+    assert "env" not in spec["containers"][0]
+    assert spec["containers"][0]["resources"] == {}, "a structure says something, empty or not"
+
+
+def test_what_a_server_writes_empty_is_stored() -> None:
+    role = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "Role",
+        "metadata": {"name": "r"},
+        "rules": [],
+    }
+    stored = checked(resource("rbac.authorization.k8s.io", "roles"), role, None, Write("test", STRICT))
+    assert stored["rules"] == []
+    port = {"ports": [{"port": 80}], "selector": {}}
+    service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}, "spec": port}
+    assert "selector" not in checked(SERVICES, service, None, Write("test", STRICT))["spec"]
+
+
+def test_what_was_sent_empty_is_no_change_the_next_time(state: ClusterState) -> None:
+    pod = {"metadata": {"labels": {"app": "a"}},
+           "spec": {"containers": [{"name": "a", "image": "a", "args": []}], "nodeSelector": {}}}  # fmt: skip
+    body = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"},
+            "spec": {"selector": {"matchLabels": {"app": "a"}}, "template": pod}}  # fmt: skip
+    target = Target(DEPLOYMENTS, NAMESPACE, "d")
+    state, _ = apply_patch(state, target, body, Write("one", STRICT))
+    again, (_, created) = apply_patch(state, target, body, Write("one", STRICT))
+    assert (again is state, created) == (True, False)
+    assert (
+        patch(state, target, lambda old: {**old, "spec": {**old["spec"], "template": pod}}, Write("two"))[0]
+        is state
+    )
+    _, (found, _) = apply_patch(
+        state, target, {**body, "spec": {**body["spec"], "replicas": 2}}, Write("one", STRICT)
+    )
+    assert found["spec"]["replicas"] == 2
+    assert "nodeSelector" not in found["spec"]["template"]["spec"]
