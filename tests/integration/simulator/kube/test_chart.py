@@ -46,7 +46,6 @@ SETS: dict[str, dict[str, Any]] = {
         "monitoring": {
             "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
             "token": {"secret": "ecpmon-metrics"},
-            "rules": {"enabled": True},
         },
         "deployer": {"enabled": True},
         "serviceAccount": {"name": "ecpmon-deployer"},
@@ -91,8 +90,12 @@ def helm(tmp_path: Path) -> Helm:
     return Helm(tmp_path)
 
 
-def rendered(helm: Helm, name: str) -> str:
-    options = ("--namespace", "ecpmon", "--include-crds", helm.values(SETS[name]))
+# Not among the sets: the rules are compared with the file that they are.
+RULES = "--set=monitoring.rules.enabled=true"
+
+
+def rendered(helm: Helm, name: str, *more: str) -> str:
+    options = ("--namespace", "ecpmon", "--include-crds", helm.values(SETS[name]), *more)
     return helm("template", "ecpmon", str(CHART), *options)
 
 
@@ -194,7 +197,7 @@ def test_the_rights_to_deploy_are_those_that_were_tried_and_the_rules_those_that
     helm: Helm,
 ) -> None:
     """tests/integration/orchestrator holds the deployer to deploy/kubernetes/deployer.yaml."""
-    documents = list(yaml.safe_load_all(rendered(helm, "everything")))
+    documents = list(yaml.safe_load_all(rendered(helm, "everything", RULES)))
     tried = yaml.safe_load_all((ROOT / "deploy" / "kubernetes" / "deployer.yaml").read_text())
     [role] = [d for d in documents if d["kind"] == "ClusterRole"]
     [expected] = [d for d in tried if d["kind"] == "ClusterRole"]
@@ -202,9 +205,6 @@ def test_the_rights_to_deploy_are_those_that_were_tried_and_the_rules_those_that
     shipped = yaml.safe_load((ROOT / "rules" / "prometheus" / "service.yml").read_text())
     [rules] = [d for d in documents if d["kind"] == "PrometheusRule"]
     assert rules["spec"] == shipped
-    assert (CHART / "files" / "service.yml").read_text() == (
-        ROOT / "rules/prometheus/service.yml"
-    ).read_text()
 
 
 @pytest.mark.parametrize("kubectl", ["newer"], indirect=True)
@@ -220,13 +220,13 @@ def test_it_is_installed_upgraded_rolled_back_and_taken_away(
     )
     wait = ("--wait", f"--timeout={PATIENCE:g}s", *space)
     values = helm.values(SETS["everything"] | {"ingress": {"enabled": True}})
-    said = helm("install", "ecpmon", str(CHART), values, *wait)
+    said = helm("install", "ecpmon", str(CHART), values, RULES, *wait)
     assert "ecpmon token create root" in said
     jobs = kubectl.json(*space, "get", "jobs")["items"]
     assert [(job["metadata"]["name"], job["status"]["succeeded"]) for job in jobs] == [("ecpmon-migrate", 1)]
     # Fronts are the autoscaler's: one at first, and soon as many as there are at least.
     wait_until(lambda: ready(kubectl) == {"ecpmon-front": 3, "ecpmon-worker": 2}, "all are there")
-    helm("upgrade", "ecpmon", str(CHART), values, "--set=image.tag=0.2.0,workers.replicas=3", *wait)
+    helm("upgrade", "ecpmon", str(CHART), values, RULES, "--set=image.tag=0.2.0,workers.replicas=3", *wait)
     assert images(kubectl) == {"ecpmon:0.2.0"}
     assert ready(kubectl) == {"ecpmon-front": 3, "ecpmon-worker": 3}, "the autoscaler's number stays"
     helm("rollback", "ecpmon", "1", *wait)
