@@ -39,7 +39,7 @@ from bench.stacks import summary, table
 PARTS = ("push", "query", "idle")
 RATE = 200
 ROWS = {"parts": 8, "under": 20}
-CONNECTIONS = {"push": 128, "query": 8}
+CONNECTIONS = {"push": 128, "query": 1}
 Result = dict[str, Any]
 
 

@@ -40,9 +40,11 @@ MONTHS_BACK: Final = 3
 JOB: Final = "statements"
 # No time zone is further from UTC.
 _ANYWHERE: Final = timedelta(days=1)
-# Tenants whose spans are read by one statement, and months that are noted by one.
+# Tenants whose spans are read by one statement, and months after which is noted which were looked at.
 _TENANTS: Final = 100
-_MONTHS: Final = 1_000
+_MONTHS: Final = 50
+# At once; of most months nothing but that they are as they were.
+_NOTES: Final = 1_000
 _log = structlog.get_logger(__name__)
 
 
@@ -91,14 +93,20 @@ class StatementClosing:
             if name in tenants:
                 due.setdefault(name, [])
 
+        looked: list[tuple[Tenant, str, Look]] = []
+
         async def work(names: list[str]) -> dict[str, None]:
             for name in names:
                 await self._look(tenants[name], due[name], closed[name], now)
                 await self._look(tenants[name], _with_months(due[name], periods[name]), periods[name], now)
+                looked.extend((tenants[name], m, found[name, m]) for m in due[name] if (name, m) in found)
+            # A turn may be long: who leads after a leader that ended in the midst of it goes on from there.
+            if len(looked) >= _MONTHS:
+                await self._note(looked, now)
+                looked.clear()
             return dict.fromkeys(names)
 
-        done = await self._isolation.one_by_one(due, work, now)
-        looked = [(tenants[n], m, found[n, m]) for n in done for m in due[n] if (n, m) in found]
+        await self._isolation.one_by_one(due, work, now)
         await self._note(looked, now)
         await self._close_deleted(now)
 
@@ -190,7 +198,7 @@ class StatementClosing:
         return found
 
     async def _note(self, looks: Sequence[tuple[Tenant, str, Look]], now: datetime) -> None:
-        for part in few(looks, _MONTHS):
+        for part in few(looks, _NOTES):
             await self._closed.note_looks(part, now)
 
     async def _close_deleted(self, now: datetime) -> None:

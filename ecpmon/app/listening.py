@@ -8,7 +8,7 @@ from typing import Protocol
 import structlog
 
 from ecpmon.model.bus import BusRow
-from ecpmon.storage.bus import BusReader, BusState
+from ecpmon.storage.bus import REST_SECONDS, BusReader, BusState
 from ecpmon.storage.database import Database
 
 _log = structlog.get_logger(__name__)
@@ -33,7 +33,7 @@ class Listener(Protocol):
 class Listening:
     """The reader of one database and who listens. One listener's fault is kept from the others."""
 
-    def __init__(self, database: Database, origin: str) -> None:
+    def __init__(self, database: Database, origin: str, rest: float = REST_SECONDS) -> None:
         self._listeners: list[Listener] = []
         # Counts, for the metrics.
         self.on_restart: Callable[[], None] = lambda: None
@@ -43,6 +43,7 @@ class Listening:
             on_rows=lambda rows: self._each(lambda listener: listener.rows(rows)),
             on_restart=self._restarted,
             on_doubt=lambda: self._each(lambda listener: listener.doubt()),
+            rest=rest,
         )
 
     @property

@@ -25,7 +25,7 @@ from ecpmon.sla.evidence import Intervals
 from ecpmon.storage.alerts import PgAlertStore
 from ecpmon.storage.audit import PgAuditTrail
 from ecpmon.storage.availability import PgAvailabilityStore
-from ecpmon.storage.bus import BusWriter, new_origin
+from ecpmon.storage.bus import FRONTS_REST_SECONDS, REST_SECONDS, BusWriter, new_origin
 from ecpmon.storage.contracts import PgContracts
 from ecpmon.storage.current import PgCurrentFigures
 from ecpmon.storage.database import Database
@@ -106,7 +106,8 @@ class Stores:
         self, around: Surroundings, on_commit: Callable[[Sequence[IngestResult]], None]
     ) -> None:
         settings, origin = around.settings, new_origin()
-        self.listening = Listening(self.database, origin)
+        rest = REST_SECONDS if around.role.works else FRONTS_REST_SECONDS
+        self.listening = Listening(self.database, origin, rest)
         self.evidence = around.rules.evidence
         self.ingest = IngestStore(
             self.database,

@@ -42,8 +42,10 @@ POLL_SECONDS: Final = 1.0
 MOST_PATIENCE: Final = 60.0
 DOUBT_SECONDS: Final = 1.0
 TRUST_SECONDS: Final = BACKSTOP_SECONDS + HEARD_SECONDS + DOUBT_SECONDS
-# Many commits in a row are read together; the first after a silence at once.
+# Many commits in a row are read together; the first after a silence at once. Who works is waited for by alerts; a front
+# shows what others committed, and a question for each of their commits would cost it as much as its own commits do.
 REST_SECONDS: Final = 0.01
+FRONTS_REST_SECONDS: Final = 0.05
 ANSWER_SECONDS: Final = 5.0
 KEPT: Final = timedelta(minutes=10)
 
@@ -99,6 +101,7 @@ class BusReader:
     `on_rows`: new rows, in order, never those written under our own `origin`.
     `on_restart`: we have missed rows; whatever is known may be wrong.
     `on_doubt`: nothing was heard for `DOUBT_SECONDS`; changes are still told, but later.
+    `rest`: seconds after a read in which no other is begun.
     """
 
     def __init__(
@@ -109,8 +112,10 @@ class BusReader:
         on_rows: Callable[[Sequence[BusRow]], None],
         on_restart: Callable[[], None] = lambda: None,
         on_doubt: Callable[[], None] = lambda: None,
+        rest: float = REST_SECONDS,
     ) -> None:
         self._database = database
+        self._rest = rest
         self._origin = origin
         self._on_rows = on_rows
         self._on_restart = on_restart
@@ -215,7 +220,7 @@ class BusReader:
                 look_at = self._now() + BACKSTOP_SECONDS
             self._wake.clear()
             await self._read(partial(connection.fetch, timeout=ANSWER_SECONDS))
-            await asyncio.sleep(REST_SECONDS)
+            await asyncio.sleep(self._rest)
 
     @property
     def _own_channel(self) -> str:

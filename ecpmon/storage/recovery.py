@@ -78,6 +78,8 @@ class PgRecoveryStore:
         return [(called[r["tenant"]], RecoveryState(r["state"])) for r in rows]
 
     async def claim(self, now: datetime, limit: int, lease: timedelta) -> list[Recovery]:
+        if not await self._database.fetchval(self._sql["is_due"], now):
+            return []
         rows = await self._database.fetch(self._sql["claim"], now, limit, now + lease)
         claimed = await readable(rows, lambda r: recovery_of(r, r["tenant_id"]), "recovery")
         # Who was there first is looked at first: what follows may belong to it.

@@ -41,6 +41,10 @@ WITH down_again AS MATERIALIZED (  -- once per tenant, however many alerts
 )
 SELECT tenant, state FROM begun
 
+-- name: is_due
+-- Whether there is something to claim: read far more often than there is, and outside of a leader's transaction.
+SELECT EXISTS (SELECT FROM recoveries WHERE due_at <= $1 AND (claimed_until IS NULL OR claimed_until <= $1))
+
 -- name: claim
 -- What is due and free, of live tenants.
 WITH chosen AS (

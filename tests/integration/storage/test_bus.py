@@ -126,6 +126,28 @@ async def _has(items: list[Any], count: int) -> bool:
     return len(items) >= count
 
 
+async def test_who_rests_reads_the_first_commit_at_once_and_those_in_a_row_together(
+    database: Database,
+) -> None:
+    told: list[int] = []
+    reader = BusReader(database, "reader", on_rows=lambda rows: told.append(len(rows)), rest=1.0)
+    reader.start()
+    try:
+        await until(lambda: _is(reader, BusState.LISTENING), "it listens")
+        for count, more in ((1, 1), (3, 2)):
+            for _ in range(more):
+                async with database.transaction() as connection:
+                    await BusWriter("writer").tell(connection, "rested", [], {})
+            await until(lambda count=count: _sum(told, count), "they are told")  # type: ignore[misc]
+        assert told == [1, 2]
+    finally:
+        await reader.stop()
+
+
+async def _sum(told: list[int], least: int) -> bool:
+    return sum(told) >= least
+
+
 async def test_a_lower_number_that_commits_late_is_told_late_and_once(database: Database) -> None:
     async with reading(database) as (_, heard):
         late = await database.dedicated()

@@ -182,6 +182,7 @@ QUERIES = {
     "quarantine.forget": JOB,
     "quarantine.held": JOB,
     "recovery.advance": CLAIMED,
+    "recovery.is_due": JOB,
     "recovery.claim": JOB,
     "recovery.forget": JOB,
     "recovery.mark_restart": CLAIMED,
