@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from time import perf_counter
+from types import MappingProxyType
 from typing import Any, Final, cast
 
 from aiohttp import StreamReader, web
@@ -24,7 +25,7 @@ from ecpmon.chance import CHANCE
 from ecpmon.errors import PermanentError
 from ecpmon.korean.messages import in_korean, prefers_korean
 from ecpmon.settings import LOOPBACK, Settings
-from ecpmon.wholes import ShortWay, WholeRequests, supported
+from ecpmon.wholes import Ways, WholeRequests, supported
 from ecpmon.wire import dumps, encodable, error_document
 
 log = logging.getLogger("ecpmon.serving")
@@ -154,8 +155,8 @@ class _Protocol(WholeRequests):
 
     __slots__ = ("_held_until", "_wanted")
 
-    def __init__(self, *given: Any, way: ShortWay | None, **settings: Any) -> None:
-        super().__init__(*given, way=way, **settings)
+    def __init__(self, *given: Any, ways: Ways, **settings: Any) -> None:
+        super().__init__(*given, ways=ways, **settings)
         self._held_until, self._wanted = 0.0, False
 
     def data_received(self, data: bytes) -> None:
@@ -244,19 +245,19 @@ class _Server(web.Server):
     """`free_at`: when bodies in very many chunks may cost something again. `short`: for requests that come whole."""
 
     free_at = 0.0
-    short: ShortWay | None = None
+    short: Ways = MappingProxyType({})
 
     def __call__(self) -> web.RequestHandler:
-        return _Protocol(self, loop=self._loop, way=self.short, **self._kwargs)
+        return _Protocol(self, loop=self._loop, ways=self.short, **self._kwargs)
 
 
 @dataclass(frozen=True, slots=True)
 class Way:
     """A shorter way to some answers than through router and middlewares: `made` of the handler that is the long one,
-    and `short` for requests that come whole."""
+    and those in `short` for requests that come whole."""
 
     made: Callable[[Callable[[Any], Any]], Callable[[Any], Any]]
-    short: ShortWay | None = None
+    short: Ways
 
 
 WAY: Final = web.AppKey("way", Way)
@@ -274,7 +275,8 @@ class Runner(web.AppRunner):
             loop=asyncio.get_running_loop(),
             **plain._kwargs,
         )
-        server.short = way.short if way and supported() else None
+        if way and supported():
+            server.short = way.short
         return server
 
 

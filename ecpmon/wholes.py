@@ -15,12 +15,12 @@ Invariants:
 
 1. A request is told apart by `whole` alone, which is stricter than any parser of HTTP: a first line that the way names,
    headers that ask for nothing, of one line each, none of them twice, a Content-Length that is the length of what
-   follows, and not one byte more.
+   follows, and not one byte more; nothing at all follows a question, which need not say so.
 2. aiohttp's parser is given a piece only at a border of requests: all that it was given before were whole ones. Once it
    was given anything else, nobody but it knows where a request begins.
 3. One request of a connection is worked on at a time. What comes meanwhile waits, and nothing more is read.
 4. The connection's ends are aiohttp's own: keep-alive, shutdown that waits for answers, and what is written to whom
-   does not read.
+   does not read. A question is given up when its asker hangs up; what changes something goes on to its end.
 """
 
 from __future__ import annotations
@@ -37,19 +37,25 @@ from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import HttpRequestParser, StreamWriter
 
+# What a request may begin with, by which its way is known.
+_BEGIN: Final = 4
 # A head that is longer, or a body, is aiohttp's.
 MOST_HEAD: Final = 4_096
 MOST_BODY: Final = 32 * 1024
 _END: Final = b"\r\n\r\n"
-# Who sends others may want something.
+# Who sends others may want something. Browsers say of each question of a page where it came from.
 _USUAL: Final = frozenset(
     (
         "accept", "accept-encoding", "accept-language", "authorization", "cache-control", "connection",
-        "content-length", "content-type", "forwarded", "host", "pragma", "traceparent", "tracestate", "user-agent",
-        "via", "x-correlation-id", "x-demo-mode", "x-forwarded-for", "x-forwarded-host", "x-forwarded-port",
-        "x-forwarded-proto", "x-real-ip", "x-request-id",
+        "content-length", "content-type", "dnt", "forwarded", "host", "pragma", "priority", "referer", "sec-ch-ua",
+        "sec-ch-ua-mobile", "sec-ch-ua-platform", "sec-fetch-dest", "sec-fetch-mode", "sec-fetch-site", "sec-gpc",
+        "traceparent", "tracestate", "user-agent", "via", "x-correlation-id", "x-demo-mode", "x-forwarded-for",
+        "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto", "x-real-ip", "x-request-id",
     )
 )  # fmt: skip
+# What asks for something, but says nothing of where the request ends.
+_ASKING: Final = frozenset(("cookie", "if-match", "if-none-match", "origin", "range", "x-debug"))
+_OF_QUESTIONS: Final = _USUAL | _ASKING
 # A number that is written otherwise is none for us.
 _MOST_DIGITS: Final = 5
 
@@ -79,12 +85,21 @@ class Headers(Mapping[str, str]):
 
 
 class Whole:
-    """A request in one piece. `place`: what the way's pattern found in its first line; `raw`: all of it."""
+    """A request in one piece, which is `raw`. `line`: what the way's pattern found in its first line; `plain`: its
+    headers ask for nothing."""
 
-    __slots__ = ("body", "headers", "place", "raw", "remote")
+    __slots__ = ("body", "headers", "line", "plain", "raw", "remote")
 
-    def __init__(self, raw: bytes, place: str, headers: Headers, body: bytes, remote: str | None) -> None:
-        self.raw, self.place, self.headers, self.body, self.remote = raw, place, headers, body, remote
+    def __init__(
+        self, raw: bytes, line: re.Match[str], headers: Headers, body: bytes, remote: str | None
+    ) -> None:
+        self.raw, self.line, self.headers, self.body, self.remote = raw, line, headers, body, remote
+        self.plain = _ASKING.isdisjoint(headers)
+
+    @property
+    def place(self) -> str:
+        """What it is about: the first group of the pattern."""
+        return self.line[1]
 
 
 _Maker = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
@@ -94,40 +109,49 @@ Answer = bytes | _Maker | None
 
 @dataclass(frozen=True, slots=True)
 class ShortWay:
-    """`lines`: what the first line of a request may be, with one group. `taken`: what is done about it; None: the long
-    way."""
+    """`lines`: what the first line of a request may be, with a group for what it is about, and others. `taken`: what is
+    done about it; None: the long way. `question`: it changes nothing, and has no body."""
 
     lines: re.Pattern[str]
     taken: Callable[[Whole], Coroutine[Any, Any, Answer] | None]
+    question: bool = False
 
 
-def whole(data: bytes, lines: re.Pattern[str], remote: str | None = None) -> Whole | None:
-    """The request that `data` is, when it is whole and plain."""
+# By what their requests begin with.
+Ways = Mapping[bytes, ShortWay]
+
+
+def whole(
+    data: bytes, lines: re.Pattern[str], remote: str | None = None, *, question: bool = False
+) -> Whole | None:
+    """The request that `data` is, when it is whole and plain. A `question` may ask for something: then it is not taken,
+    but where the next one begins is known."""
     end = data.find(_END, 0, MOST_HEAD)
     head = data[: max(end, 0)]
     if not head.isascii():
         return None
     line, *rest = head.decode("ascii").split("\r\n")
     first = lines.fullmatch(line)
-    if first is None or (given := _headers(rest)) is None:
+    known = _OF_QUESTIONS if question else _USUAL
+    if first is None or (given := _headers(rest, known)) is None or "host" not in given:
         return None
-    body, length = data[end + 4 :], given.get("content-length", "")
-    sane = len(length) <= _MOST_DIGITS and length.isdecimal() and "host" in given
-    if not sane or int(length) != len(body) or len(body) > MOST_BODY:
+    body, length = data[end + 4 :], given.get("content-length", "0" if question else "")
+    sane = len(length) <= _MOST_DIGITS and length.isdecimal()
+    if not sane or int(length) != len(body) or len(body) > (0 if question else MOST_BODY):
         return None
     if given.get("connection", "keep-alive").lower() != "keep-alive":
         return None
-    return Whole(data, first[1], Headers(given), body, remote)
+    return Whole(data, first, Headers(given), body, remote)
 
 
-def _headers(lines: Iterable[str]) -> dict[str, str] | None:
+def _headers(lines: Iterable[str], known: frozenset[str]) -> dict[str, str] | None:
     """By their names in small letters; None: there is something unusual about them."""
     given: dict[str, str] = {}
     for line in lines:
         name, _, value = line.partition(": ")
         name = name.lower()
         plain = value and value.isprintable() and value.strip() == value
-        if not plain or name not in _USUAL or name in given:
+        if not plain or name not in known or name in given:
             return None
         given[name] = value
     return given
@@ -143,15 +167,17 @@ def supported(version: str = aiohttp.__version__) -> bool:
 
 
 class WholeRequests(web.RequestHandler):
-    """One connection. `way`: None, all requests are aiohttp's. `given_back`: the last one was taken, in vain."""
+    """One connection. `ways`: if none, all requests are aiohttp's. `given_back`: the last one was taken, in vain."""
 
-    __slots__ = ("_at_border", "_later", "_remote", "_under_way", "_way", "given_back")
+    __slots__ = ("_asks", "_at_border", "_later", "_remote", "_under_way", "_ways", "given_back")
 
-    def __init__(self, *given: Any, way: ShortWay | None, **settings: Any) -> None:
+    def __init__(self, *given: Any, ways: Ways, **settings: Any) -> None:
         super().__init__(*given, **settings)
-        self._way = way
-        self._at_border = way is not None
+        self._ways = ways
+        self._at_border = bool(ways)
         self._under_way: asyncio.Task[None] | None = None
+        # Whether what is under way is a question.
+        self._asks = False
         self._later = b""
         self._remote: str | None = None
         self.given_back = False
@@ -167,21 +193,28 @@ class WholeRequests(web.RequestHandler):
                 self._later += data
                 self._pause_reading_for_buffer()
             return True
-        way, waiter = self._way, self._waiter
-        found = whole(data, way.lines, self._peer()) if way is not None and data else None
+        way, waiter = self._ways.get(data[:_BEGIN]), self._waiter
+        found = None if way is None else whole(data, way.lines, self._peer(), question=way.question)
         if found is None or way is None:
             self._at_border = not data
             return False
         if waiter is None or waiter.done() or self._close or self._force_close:
             return False  # another one is under way there, or nothing more is to be taken
-        answering = way.taken(found)
+        answering = way.taken(found) if found.plain else None
         if answering is None:
             return False
         # As long as it takes, the connection is not idle, and a server that stops waits for the answer.
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
-        self._request_in_progress = True
+        self._request_in_progress, self._asks = True, way.question
         self._under_way = self._loop.create_task(self._answer(answering, found))
         return True
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        given_up = self._under_way if self._asks and self.transport is not None else None
+        super().connection_lost(exc)
+        if given_up is not None:
+            # Once it has begun: what never did would leave behind what it was to wait for.
+            self._loop.call_soon(given_up.cancel)
 
     def _peer(self) -> str | None:
         if self._remote is None and isinstance(self.peername, tuple):

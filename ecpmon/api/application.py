@@ -60,6 +60,7 @@ from ecpmon.api.addresses import PROXIES, Proxies
 from ecpmon.api.agents import CHOICES, MEMORY
 from ecpmon.api.context import CONTEXT, ApiContext
 from ecpmon.api.direct import DirectPushes
+from ecpmon.api.direct_questions import DirectQuestions
 from ecpmon.api.exposition import PAGES, Expose, Pages
 from ecpmon.api.heartbeats import HEARTBEATS, Heartbeats
 from ecpmon.api.limits import LIMITS, Limits
@@ -164,8 +165,8 @@ def create_api(
     add_table(app.router, table, {route.path for route in table if route.permission is Permission.INGEST})
     usual = context.demo if context.settings.demo_mode_default else context.production
     if usual is not None and not operations_only:
-        direct = DirectPushes(app, usual)
-        app[WAY] = Way(direct.way, direct.short)
+        pushes, questions = DirectPushes(app, usual), DirectQuestions(app, usual)
+        app[WAY] = Way(pushes.way, {b"POST": pushes.short, b"GET ": questions.short})
     app.on_shutdown.append(websockets.close_all)
     app.on_cleanup.append(_close_pages)
     return app

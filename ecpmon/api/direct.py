@@ -1,7 +1,7 @@
 """The short way of pushes, past router and middlewares, for those that have nothing unusual about them.
 
 A push is what is answered most often by far, and what is around its handler costs more than the handler. So a small,
-plain push of a sender who is known goes straight to it. Invariants:
+plain push of a sender who is known goes straight to it. Invariants, of every short way (`ShortWays`):
 
 - What is done and refused here is done by the functions of the long way (`middleware`), in their order: turn of the
   loop, caller, tenant, what is left of its shares, memory, turn of pushes.
@@ -13,7 +13,8 @@ plain push of a sender who is known goes straight to it. Invariants:
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from datetime import datetime
 from functools import partial
 from typing import Any, Final, cast
 
@@ -29,13 +30,14 @@ from ecpmon.api.origins import ORIGINS
 from ecpmon.api.pushing import Desk, Pushed
 from ecpmon.api.routing import ROLES, Permission
 from ecpmon.api.written import as_written, written
-from ecpmon.model.tenants import TENANT_ID_PATTERN, Tenant
+from ecpmon.model.tenants import TENANT_ID_PATTERN
 from ecpmon.ports.tokens import Caller
 from ecpmon.serving import new_request_id
 from ecpmon.wholes import Answer, ShortWay, Whole, WholeRequests
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-_NAMED: Final = f"/api/v1/tenants/({TENANT_ID_PATTERN.strip('^$').replace('(', '(?:')})/monitoring"
+OF_TENANT: Final = f"/api/v1/tenants/({TENANT_ID_PATTERN.strip('^$').replace('(', '(?:')})"
+_NAMED: Final = f"{OF_TENANT}/monitoring"
 _PATH: Final = re.compile(_NAMED)
 _LINE: Final = re.compile(f"POST {_NAMED} HTTP/1\\.1")
 # Who sends one of these wants something that is looked at on the long way.
@@ -48,8 +50,8 @@ def _in_vain(request: web.Request) -> bool:
     return isinstance(request.protocol, WholeRequests) and request.protocol.given_back
 
 
-class DirectPushes:
-    """`way(handler)`: the handler of an application, with the short way before it."""
+class ShortWays:
+    """What every short way does as the long one does it."""
 
     def __init__(self, app: web.Application, backend: Backend) -> None:
         """`backend`: of whoever does not choose one."""
@@ -58,12 +60,51 @@ class DirectPushes:
         self._settings = self._context.settings
         self._limits = app[LIMITS]
         self._backend = backend
+        # Who names the mode that he has anyway asks for nothing: clients send it with every request.
+        self._usual_mode = "true" if backend.demo else "false"
+
+    def _caller(self, token: str | None, now: datetime) -> Caller | None:
+        """None: he has to be looked up."""
+        return EVERYBODY if token is None else held_caller(self._context, self._backend, token, now)
+
+    def _sender(self, token: str | None, tenant_id: str) -> tuple[str | None, str] | None:
+        """His token, and whose turn of the loop it is (`auth.sender_of`); None: he is not known yet."""
+        if self._settings.auth == "none":
+            return None, tenant_id
+        group = self._limits.good_tokens.group_of(token) if token else None
+        return None if group is None else (token, group)
+
+    def _sender_of(self, request: Whole, tenant_id: str) -> tuple[str | None, str] | None:
+        """The same of one that came whole, unless it chooses a mode."""
+        given = request.headers
+        if given.get("X-Demo-Mode", self._usual_mode) != self._usual_mode:
+            return None
+        scheme, _, token = given.get("Authorization", "").partition(" ")
+        return self._sender(token.strip() if scheme.lower() == "bearer" else None, tenant_id)
+
+    async def _refused(
+        self, error: Exception, known: Mapping[Any, Any], asked: web.BaseRequest
+    ) -> web.StreamResponse:
+        """As the long way refuses, which wants to know where the request was going. `known`: of it, so far."""
+        request = cast(web.Request, asked)
+        request._match_info = await self._app.router.resolve(request)
+        request.match_info.add_app(self._app)
+        request[BACKEND] = self._backend
+        for key, value in known.items():
+            request[key] = value
+        begin(request)
+        return finish(request, await error_answer(request, error))
+
+
+class DirectPushes(ShortWays):
+    """`way(handler)`: the handler of an application, with the short way before it."""
+
+    def __init__(self, app: web.Application, backend: Backend) -> None:
+        super().__init__(app, backend)
         # A page may have to be told that it may read the answer, or that it may not push.
         pages_matter = app[ORIGINS] or self._settings.auth == "none"
         self._asking = (*_ASKING, "Origin") if pages_matter else _ASKING
         self._desk = Desk.of(app, backend)
-        # Who names the mode that he has anyway asks for nothing: clients send it with every request.
-        self._usual_mode = "true" if backend.demo else "false"
 
     def way(self, long_way: Handler) -> Handler:
         """For a request as aiohttp has it."""
@@ -86,13 +127,9 @@ class DirectPushes:
         return ShortWay(_LINE, self._taken_whole)
 
     def _taken_whole(self, request: Whole) -> Coroutine[Any, Any, Answer] | None:
-        given = request.headers
         if len(request.body) > self._settings.max_body_bytes:
             return None
-        if given.get("X-Demo-Mode", self._usual_mode) != self._usual_mode:
-            return None
-        scheme, _, token = given.get("Authorization", "").partition(" ")
-        sender = self._sender(token.strip() if scheme.lower() == "bearer" else None, request.place)
+        sender = self._sender_of(request, request.place)
         return None if sender is None else self._pushed(request, request.place, sender, lambda: request.body)
 
     def _plain(self, request: web.Request) -> str | None:
@@ -115,7 +152,7 @@ class DirectPushes:
         backend, (token, turn) = self._backend, sender
         await self._limits.loop.wait(turn)
         now = self._context.clock.now()
-        caller = EVERYBODY if token is None else held_caller(self._context, backend, token, now)
+        caller = self._caller(token, now)
         tenant = backend.tenants.held(tenant_id)
         if caller is None or tenant is None or not (caller.may_see(tenant) and caller.roles & _MAY_PUSH):
             return None
@@ -127,19 +164,12 @@ class DirectPushes:
             pushed = Pushed(self._desk, tenant, shares, now)
             accepted = await self._taken(body, pushed, key)
         except Exception as error:  # noqa: BLE001 - the long way answers all of them as well
-            return partial(self._refused, error, caller, tenant)
+            return partial(self._refused, error, {CALLER: caller, TENANT: tenant})
         count(self._context, tenant_id, "POST", 202, demo=backend.demo)
         headers = request.headers
         return as_written(
             202, pushed.told(accepted, headers), new_request_id(headers.get("X-Request-ID", ""))
         )
-
-    def _sender(self, token: str | None, tenant_id: str) -> tuple[str | None, str] | None:
-        """His token, and whose turn of the loop it is (`auth.sender_of`); None: he is not known yet."""
-        if self._settings.auth == "none":
-            return None, tenant_id
-        group = self._limits.good_tokens.group_of(token) if token else None
-        return None if group is None else (token, group)
 
     async def _taken(self, body: Callable[[], bytes], pushed: Pushed, key: str) -> int:
         """The number of samples that were committed."""
@@ -157,14 +187,3 @@ class DirectPushes:
                 limits.memory.give(key, size)
         finally:
             limits.pushes.leave(key)
-
-    async def _refused(
-        self, error: Exception, caller: Caller, tenant: Tenant, asked: web.BaseRequest
-    ) -> web.StreamResponse:
-        """As the long way refuses, which wants to know where the request was going."""
-        request = cast(web.Request, asked)
-        request._match_info = await self._app.router.resolve(request)
-        request.match_info.add_app(self._app)
-        request[BACKEND], request[CALLER], request[TENANT] = self._backend, caller, tenant
-        begin(request)
-        return finish(request, await error_answer(request, error))

@@ -19,13 +19,16 @@ from ecpmon.api.common import (
     seen_tenants,
     tenant_of,
 )
-from ecpmon.api.context import CALLER
+from ecpmon.api.context import CALLER, Backend
 from ecpmon.api.plots import Shown, main_of
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.times import QueryTime
 from ecpmon.errors import MonitoringUnavailable
+from ecpmon.model.tenants import Tenant
 from ecpmon.openapi.declaring import Query, read_query
+from ecpmon.ports.tokens import Caller
 from ecpmon.slices import in_slices
+from ecpmon.wire import dumps
 
 routes = Routes()
 MAX_POINTS: Final = 11_000
@@ -73,9 +76,15 @@ class Asked(Query):
 async def read(request: web.Request) -> web.Response:
     """Measurements over time: by type where a type has one metric, else by metric name; then all of each source."""
     tenant, now = await tenant_of(request), now_of(request)
-    asked = read_query(request, Asked)
+    asked, backend = read_query(request, Asked), backend_of(request)
+    body = await told(backend, request[CALLER], tenant, asked, now)
+    return web.Response(body=body, content_type="application/json")
+
+
+async def told(backend: Backend, _: Caller, tenant: Tenant, asked: Asked, now: datetime) -> bytes:
+    """As JSON, to a caller who may see the tenant. Raises ValidationFailed."""
     start, end, step = _range(asked, now)
-    found = await backend_of(request).monitoring.plots(tenant, start, end, step, asked.metric_type)
+    found = await backend.monitoring.plots(tenant, start, end, step, asked.metric_type)
     sources = defaultdict[str, Shown](Shown)
     async for plot in in_slices(found):
         sources[plot.source].add(plot)
@@ -89,7 +98,7 @@ async def read(request: web.Request) -> web.Response:
         "metric_sources": said_by,
         "sources": {source: {"metrics": of.metrics, "summary": of.summary} for source, of in sources.items()},
     }
-    return reply(answer)
+    return dumps(answer)
 
 
 def _range(asked: Asked, now: datetime) -> tuple[datetime, datetime, timedelta]:

@@ -25,8 +25,9 @@ from ecpmon.api.common import (
     shown_state,
     tenant_of,
     worked_out,
+    worked_out_for,
 )
-from ecpmon.api.context import CALLER
+from ecpmon.api.context import CALLER, Backend
 from ecpmon.api.queries import Length, Windows, duration_of
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.times import QueryTime
@@ -39,6 +40,7 @@ from ecpmon.model.tenants import Tenant
 from ecpmon.model.windows import SlaStatus, Tally, WindowResult
 from ecpmon.openapi.declaring import Query, read_query
 from ecpmon.ports.contracts import Contract, Facts
+from ecpmon.ports.tokens import Caller
 from ecpmon.sla import ledger
 from ecpmon.sla import windows as maths
 from ecpmon.sla.contracts import judged, versions_of
@@ -143,13 +145,26 @@ class _Asked:
 async def sla(request: web.Request) -> web.Response:
     """Availability with bounds, budget, burn rate and incidents per window; `at` asks about the past."""
     check_name(request)
-    asked = read_query(request, Asked)
+    asked, backend = read_query(request, Asked), backend_of(request)
     names, (at, present) = asked.windows, _as_of(request, asked)
-    found = await _asked_now(request, names, at) if present else None
+    name, caller = request.match_info["tenant_id"], request[CALLER]
+    found = await _asked_now(backend, caller, name, names, at) if present else None
     found = found or await _asked_then(request, names, at, present=present)
+    return reply(await _shown(backend, found, names))
+
+
+async def told(backend: Backend, caller: Caller, tenant: Tenant, asked: Asked, now: datetime) -> bytes | None:
+    """As JSON, of a live tenant; None: it is asked about the past, or there is no such tenant any more."""
+    if asked.at is not None:
+        return None
+    found = await _asked_now(backend, caller, tenant.tenant_id, asked.windows, now)
+    return None if found is None else dumps(await _shown(backend, found, asked.windows))
+
+
+async def _shown(backend: Backend, found: _Asked, names: Sequence[str]) -> Sla:
     tenant, facts, at = found.tenant, found.facts, found.at
-    state, windows = await worked_out(
-        request,
+    state, windows = await worked_out_for(
+        backend,
         tenant,
         effort_of(tenant, found.planned),
         _windows,
@@ -162,7 +177,7 @@ async def sla(request: web.Request) -> web.Response:
         names,
         found.ends,
     )
-    answer: Sla = {
+    return {
         "tenant_id": tenant.tenant_id,
         "target": float(tenant.sla_target.percent),
         # What is told of a deleted tenant is as of its end: nothing was promised after it.
@@ -181,7 +196,6 @@ async def sla(request: web.Request) -> web.Response:
             for w in windows
         ],
     }
-    return reply(answer)
 
 
 def _windows(
@@ -200,25 +214,23 @@ def _windows(
     return known.state(at), ledger.standing(known, at, target, statuses, names, terms, ends)
 
 
-async def _asked_now(request: web.Request, names: Sequence[str], at: datetime) -> _Asked | None:
+async def _asked_now(
+    backend: Backend, caller: Caller, tenant_id: str, names: Sequence[str], at: datetime
+) -> _Asked | None:
     """Of the live tenant, in one round trip when nothing of it has changed; None when there is none to be seen."""
-    store, among, name = (
-        backend_of(request).contracts,
-        request[CALLER].tenants,
-        request.match_info["tenant_id"],
-    )
-    contract = store.held(name, among)
+    store, among = backend.contracts, caller.tenants
+    contract = store.held(tenant_id, among)
     if contract is not None:
-        found = await _asked_of(request, contract, names, at)
+        found = await _asked_of(backend, contract, names, at)
         if not found.facts.changed:
             return found
-    contract = await store.read(name, among)
-    return None if contract is None else await _asked_of(request, contract, names, at)
+    contract = await store.read(tenant_id, among)
+    return None if contract is None else await _asked_of(backend, contract, names, at)
 
 
-async def _asked_of(request: web.Request, contract: Contract, names: Sequence[str], at: datetime) -> _Asked:
-    asked = await _question(request, contract.tenant, contract.planned, names, at, present=True)
-    facts = await backend_of(request).contracts.facts(
+async def _asked_of(backend: Backend, contract: Contract, names: Sequence[str], at: datetime) -> _Asked:
+    asked = await _question(backend, contract.tenant, contract.planned, names, at, present=True)
+    facts = await backend.contracts.facts(
         contract, asked.instants, _earliest(names, at, contract.tenant), at, asked.earlier
     )
     return _Asked(contract.tenant, contract.planned, asked, facts, at)
@@ -232,7 +244,7 @@ async def _asked_then(request: web.Request, names: Sequence[str], at: datetime, 
     if not present:
         tenant = await backend.tenants.as_of(tenant, at)
     planned = await backend.maintenance.of_tenant(tenant)
-    asked = await _question(request, tenant, planned, names, at, present=present)
+    asked = await _question(backend, tenant, planned, names, at, present=present)
     # As is known by now: a change that was seen just after the instant may have been one of the time before.
     now = now_of(request)
     days = await backend.availability.coarse_days(tenant, _earliest(names, at, tenant), at)
@@ -252,8 +264,8 @@ async def windows_under(
 ) -> list[WindowResult]:
     """The tenant's windows as they would be if `planned` were all that is planned. Raises LimitReached."""
     # Not remembered: nobody else will ask about it.
-    asked = await _question(request, tenant, planned, names, now, present=False)
     backend, much = backend_of(request), effort_of(tenant, planned)
+    asked = await _question(backend, tenant, planned, names, now, present=False)
     days = await backend.availability.coarse_days(tenant, _earliest(names, now, tenant), now)
     marks = await backend.window_sums.marks(
         tenant, asked.instants, now, asked.earlier, coarse=days, present=True
@@ -266,7 +278,7 @@ async def windows_under(
 
 
 async def _question(
-    request: web.Request,
+    backend: Backend,
     tenant: Tenant,
     planned: Sequence[Maintenance],
     names: Sequence[str],
@@ -275,7 +287,7 @@ async def _question(
     present: bool,
 ) -> _Question:
     much = effort_of(tenant, planned)
-    return await worked_out(request, tenant, much, _asked, tenant, planned, at, names, present=present)
+    return await worked_out_for(backend, tenant, much, _asked, tenant, planned, at, names, present=present)
 
 
 def _asked(

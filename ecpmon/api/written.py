@@ -11,10 +11,14 @@ from aiohttp import web
 from aiohttp.http import SERVER_SOFTWARE
 
 
-def as_written(status: int, body: bytes, request_id: str) -> bytes:
-    """JSON to a request of HTTP/1.1 whose connection stays open, with the headers that `web.Response` would have."""
-    return b"%b%d\r\nX-Request-ID: %b\r\nDate: %b\r\n\r\n%b" % (
-        _head(status), len(body), request_id.encode(), _DATE.now(), body,
+def as_written(status: int, body: bytes, request_id: str, *more: tuple[str, str]) -> bytes:
+    """JSON to a request of HTTP/1.1 whose connection stays open, with the headers that `web.Response` would have.
+
+    `more`: other headers.
+    """
+    others = "".join([f"{name}: {value}\r\n" for name, value in more])
+    return b"%b%d\r\nX-Request-ID: %b\r\nDate: %b\r\n%b\r\n%b" % (
+        _head(status), len(body), request_id.encode(), _DATE.now(), others.encode(), body,
     )  # fmt: skip
 
 

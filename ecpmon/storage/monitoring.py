@@ -17,6 +17,7 @@ from ecpmon.model.windows import Cause
 from ecpmon.names import GPU_METRICS, SERVICE_METRICS
 from ecpmon.ports.samples import Latest, Plot, Point
 from ecpmon.storage.database import Database
+from ecpmon.storage.laid import laid_plots
 from ecpmon.storage.plots import plots_of
 from ecpmon.storage.queries import load
 from ecpmon.storage.trailing import MOST_FRAMES, MOST_SERIES, Term, answered, beginnings
@@ -121,14 +122,14 @@ class PgMonitoringStore:
     async def plots(
         self, tenant: Tenant, start: datetime, end: datetime, step: timedelta, metric_type: str | None = None
     ) -> list[Plot]:
-        tier = _tier_of(step)
-        if tier == "rollup_5m" and step != _FIVE_MINUTES:
+        tier, made = _tier_of(step), plots_of
+        if tier == "rollup_5m":
             if step % _FIVE_MINUTES:
                 raise ValueError(f"no plots are made in steps of {step}")
-            tier = "rollup_minutes"
+            tier, made = ("rollup_5m", laid_plots) if step == _FIVE_MINUTES else ("rollup_minutes", plots_of)
         sql = self._sql[f"{tier}_plots"]
         rows = await self._database.fetch(sql, tenant.key, start, end, step, metric_type)
-        return await plots_of(rows, round(step.total_seconds()))
+        return await made(rows, round(step.total_seconds()))
 
     async def sources(self, tenant: Tenant) -> set[str]:
         return {r["data_source"] for r in await self._database.fetch(self._sql["sources"], tenant.key)}

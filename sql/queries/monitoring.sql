@@ -90,7 +90,9 @@ open AS MATERIALIZED (
 )
 
 -- part: wanted
-wanted AS MATERIALIZED (SELECT s.id FROM series s WHERE {is_plotted})
+wanted AS MATERIALIZED (
+  SELECT s.id, s.data_source, s.metric_type, s.metric_name FROM series s WHERE {is_plotted}
+)
 
 -- part: closed_buckets
 -- Of the other buckets the rollups of the series that are asked for, whichever these are.
@@ -114,39 +116,37 @@ WITH steps AS (
 ), plots AS MATERIALIZED (SELECT series, {plot_columns} FROM steps GROUP BY series)
 {of_each_series}
 
+-- part: cut
+-- Of the rows laid upon each other what is asked for: all of {column}, or what it holds of a few series, one after the other.
+CASE WHEN a.few THEN (SELECT string_agg(array_send(l.{column}[:][k:k]), '' ORDER BY k) FROM unnest(a.places) AS k)
+       ELSE array_send(l.{column}) END
+
 -- name: rollup_5m_plots
--- The same in steps of 5 minutes, from $2 on, which is one of their begins. Each rollup is a step. Rows of the same series are
--- laid upon each other, and what they hold of each series is cut out: to sort it, step by step, costs three times as much. What
--- only few rows hold is sorted with the samples.
-WITH {open_buckets}, {wanted}, alike AS MATERIALIZED (
-  SELECT series, array_agg(bucket ORDER BY bucket) AS buckets, array_agg(total ORDER BY bucket) AS totals,
-         array_agg(high ORDER BY bucket) AS highs, array_agg(points ORDER BY bucket) AS points, cardinality(points) AS width,
-         count(*) AS rows
-  FROM rollup_5m
+-- The same in steps of 5 minutes, from $2 on, which is one of their begins; each rollup is a step. The series that are asked
+-- for, a row of each; and the rows of rollups as they are, those of a day and of the same series laid upon each other, from which
+-- who asks takes each series by its place. To take them apart here costs three times as much.
+WITH {open_buckets}, {wanted}, steps AS (
+  SELECT bucket, series, total, high, points FROM rollup_5m
   WHERE tenant = $1 AND bucket >= $2 AND bucket < $3 AND bucket <> ALL (ARRAY(SELECT bucket FROM open))
-  GROUP BY series, cardinality(points)
-), steps AS (
-  SELECT series, bucket, total, high, points FROM fresh
   UNION ALL
-  SELECT a.series[k], a.buckets[i], a.totals[i][k], a.highs[i][k], a.points[i][least(k, a.width)]
-  FROM alike a CROSS JOIN generate_subscripts(a.series, 1) AS k CROSS JOIN generate_subscripts(a.buckets, 1) AS i
-  WHERE a.rows < 12 AND (a.series[k] IN (SELECT id FROM wanted)) IS TRUE
-), plots AS MATERIALIZED (
-  SELECT series, {plot_columns} FROM steps GROUP BY series
-  UNION ALL
-  SELECT a.series[k], date_part('epoch', a.buckets[1])::bigint, date_part('epoch', a.buckets[a.rows])::bigint, x.values,
-         CASE WHEN a.buckets[a.rows] - a.buckets[1] > (a.rows - 1) * $4::interval
-              THEN (SELECT array_agg(date_part('epoch', b)::bigint) FROM unnest(a.buckets) AS b) END,
-         x.high, x.total, x.points
-  FROM alike a CROSS JOIN generate_subscripts(a.series, 1) AS k
-  CROSS JOIN LATERAL (
-    SELECT array_send(array_agg(v.total / v.points)) AS values, max(v.high) AS high, sum(v.total) AS total,
-           sum(v.points)::bigint AS points
-    FROM unnest(a.totals[:][k:k], a.highs[:][k:k], a.points[:][least(k, a.width):least(k, a.width)]) AS v (total, high, points)
-  ) AS x
-  WHERE a.rows >= 12 AND (a.series[k] IN (SELECT id FROM wanted)) IS TRUE
+  SELECT bucket, array_agg(series), array_agg(total), array_agg(high), array_agg(points::integer) FROM fresh GROUP BY bucket
+), laid AS (
+  SELECT series, cardinality(series) AS width, cardinality(points) = 1 AS alike, array_agg(bucket ORDER BY bucket) AS begins,
+         array_agg(total ORDER BY bucket) AS totals, array_agg(high ORDER BY bucket) AS highs,
+         array_agg(points ORDER BY bucket) AS counts
+  FROM steps GROUP BY series, cardinality(points), time_bucket('1 day', bucket)
 )
-{of_each_series}
+SELECT id, data_source, metric_type, metric_name, NULL::integer[] AS ids, NULL::integer[] AS places, NULL::integer AS width,
+       NULL::bytea AS begins, NULL::bytea AS totals, NULL::bytea AS highs, NULL::bytea AS counts
+FROM wanted WHERE $4::interval IS NOT NULL
+UNION ALL
+SELECT NULL, NULL, NULL, NULL, a.ids, CASE WHEN NOT a.few THEN a.places END, l.width, array_send(l.begins),
+       {cut column=totals}, {cut column=highs}, CASE WHEN l.alike THEN array_send(l.counts) ELSE {cut column=counts} END
+FROM laid AS l CROSS JOIN LATERAL (
+  SELECT array_agg(l.series[k]) AS ids, array_agg(k) AS places, count(*) * 3 < l.width AS few
+  FROM generate_subscripts(l.series, 1) AS k WHERE (l.series[k] IN (SELECT id FROM wanted)) IS TRUE
+) AS a
+WHERE a.ids IS NOT NULL
 
 -- part: in_long_steps
 steps AS (
@@ -512,11 +512,14 @@ SELECT DISTINCT ON (a.tenant) a.tenant, r.total / r.points AS mean
 FROM unnest($1::bigint[], $4::text[]) AS a (tenant, evidence)
 JOIN series s ON s.tenant = a.tenant AND s.metric_name = 'response_time' AND s.labels = '{}'
 CROSS JOIN LATERAL (
-  SELECT sum(total) - coalesce(sum(unanswered_total), 0) AS total, sum(points) - coalesce(sum(unanswered), 0) AS points,
-         max(bucket) AS newest
-  FROM rollups_1h_of(a.tenant, $2, $3)
-  WHERE series = s.id
-  HAVING sum(points) > coalesce(sum(unanswered), 0)
+  SELECT sum(total[k]) - coalesce(sum(unanswered_total[k]), 0) AS total,
+         sum(coalesce(points[k], points[1])) - coalesce(sum(unanswered[k]), 0) AS points, max(bucket) AS newest
+  FROM (
+    SELECT bucket, array_position(series, s.id) AS k, total, points, unanswered_total, unanswered FROM rollup_1h
+    WHERE tenant = a.tenant AND bucket >= $2 AND bucket < $3 OFFSET 0
+  ) AS hours
+  WHERE k IS NOT NULL
+  HAVING sum(coalesce(points[k], points[1])) > coalesce(sum(unanswered[k]), 0)
 ) AS r
 ORDER BY a.tenant, (s.data_source = a.evidence) DESC, r.newest DESC, s.data_source
 

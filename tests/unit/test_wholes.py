@@ -39,6 +39,50 @@ def test_a_body_may_hold_any_bytes() -> None:
     assert found.body == body
 
 
+def question(*headers: str, line: str = "GET /alpha HTTP/1.1", body: bytes = b"") -> bytes:
+    return "\r\n".join((line, "Host: here", *headers, "", "")).encode() + body
+
+
+QUESTIONS = re.compile(r"GET /(\w+)(?:\?(\w*))? HTTP/1\.1")
+
+
+@pytest.mark.parametrize(
+    "data", [question(), question("Content-Length: 0"), question("Sec-Fetch-Mode: cors")]
+)
+def test_nothing_follows_a_question_which_need_not_say_so(data: bytes) -> None:
+    found = whole(data, QUESTIONS, question=True)
+    assert found is not None
+    assert (found.place, found.line[2], found.body) == ("alpha", None, b"")
+    assert whole(data, QUESTIONS) is None or b"Length" in data
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        question(body=b"x"), question("Content-Length: 1", body=b"x"), question("Content-Length: 1"), question()[:-1],
+        question() + question(), question("Content-Length: 00000000"), question("Transfer-Encoding: chunked"),
+        question(line="HEAD /alpha HTTP/1.1"), question(line="GET /alpha HTTP/1.0"),
+        question(line="GET http://there/alpha HTTP/1.1"), question(line="GET /alpha?%41 HTTP/1.1"),
+        question("Upgrade: x"), question("Expect: 100-continue"), question("X-Own: a"), question("Connection: close"),
+    ],
+)  # fmt: skip
+def test_a_question_with_a_body_or_that_asks_for_something_is_no_plain_one(data: bytes) -> None:
+    assert whole(data, QUESTIONS, question=True) is None
+
+
+@pytest.mark.parametrize(
+    "header", ["If-None-Match: a", "X-Debug: true", "Cookie: a", "Origin: http://a", "Range: a"]
+)
+def test_where_a_question_ends_that_asks_for_something_is_known_all_the_same(header: str) -> None:
+    found, plain = (
+        whole(question(header), QUESTIONS, question=True),
+        whole(question(), QUESTIONS, question=True),
+    )
+    assert found is not None
+    assert plain is not None
+    assert (found.plain, plain.plain) == (False, True)
+
+
 SIZE = f"Content-Length: {len(BODY)}"
 
 

@@ -122,3 +122,62 @@ async def test_no_more_is_looked_at_than_is_bounded(
         asked = ([tenant.key], [since], ["push"], now, ["seldom"], since, frames, values)
         rows = await database.fetch(SQL["latest_of"], *asked)
         assert [row["metric_name"] for row in rows] == found, (frames, values)
+
+
+async def days_of(database: Database, tenant: Tenant, series: int) -> None:
+    """A day of 5 minutes and 30 days of hours, rolled up, of so many series and a response time."""
+    names = ["response_time", *(f"m{n}" for n in range(series))]
+    await database.execute(
+        "INSERT INTO series (tenant, data_source, metric_type, metric_name)"
+        " SELECT $1, 'push', CASE name WHEN 'response_time' THEN 'response' ELSE 'custom' END, name"
+        " FROM unnest($2::text[]) AS name",
+        tenant.key, names,
+    )  # fmt: skip
+    for table, each, number in (
+        ("rollup_5m", timedelta(minutes=5), 288),
+        ("rollup_1h", timedelta(hours=1), 720),
+    ):
+        await database.execute(
+            f"INSERT INTO {table} (bucket, tenant, place, series, total, low, high, points)"
+            " SELECT $2::timestamptz + n * $3::interval, $1, 0, s.ids, s.values, s.values, s.values, ARRAY[2]"
+            " FROM generate_series(0, $4 - 1) AS n,"
+            " (SELECT array_agg(id ORDER BY id) AS ids, array_agg(id::float8 ORDER BY id) AS values FROM series"
+            "  WHERE tenant = $1) AS s",
+            tenant.key, T0, each, number,
+        )  # fmt: skip
+
+
+async def test_a_plot_of_5_minutes_costs_rows_of_rollups_and_nothing_for_each_value_in_them(
+    database: Database, make_tenant: MakeTenant
+) -> None:
+    found = []
+    for series in (1, 40):
+        tenant = await make_tenant()
+        await days_of(database, tenant, series)
+        asked = (tenant.key, T0, T0 + timedelta(days=1), timedelta(minutes=5), None)
+        found.append(await rows_worked(database, SQL["rollup_5m_plots"], *asked))
+        plots = await PgMonitoringStore(database).plots(tenant, *asked[1:4])
+        assert [len(plot.values) for plot in plots] == [288] * (series + 1)
+    assert found[0] < 7 * 288
+    # Some look-ups for each series, of 288 values.
+    assert found[1] - found[0] < 39 * 15
+
+
+async def test_mean_response_times_cost_rows_of_rollups_however_many_series_are_in_them(
+    database: Database, make_tenant: MakeTenant
+) -> None:
+    found = []
+    for series in (1, 40):
+        tenant = await make_tenant()
+        await days_of(database, tenant, series)
+        asked = ([tenant.key], T0, T0 + timedelta(days=30), ["push"])
+        found.append(await rows_worked(database, SQL["mean_response_times"], *asked))
+        [(key, mean)] = await database.fetch(SQL["mean_response_times"], *asked)
+        assert (key, mean) == (tenant.key, await _half_of_its_number(database, tenant))
+    assert found[1] - found[0] < 50
+    assert found[1] < 720 * 5
+
+
+async def _half_of_its_number(database: Database, tenant: Tenant) -> float:
+    sql = "SELECT id / 2.0::float8 FROM series WHERE tenant = $1 AND metric_name = 'response_time'"
+    return float(await database.fetchval(sql, tenant.key))
