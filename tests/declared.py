@@ -17,7 +17,7 @@ import pytest
 from aiohttp import hdrs, web
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from ecpmon.api import application, common, direct, pushing
+from ecpmon.api import application, common, direct, direct_questions, pushing
 from ecpmon.api.middleware import route_of
 from ecpmon.api.openapi.refusals import refusals_of
 from ecpmon.openapi import declaring
@@ -28,6 +28,7 @@ from ecpmon.openapi.facts import Declared
 from ecpmon.simulator import server as simulator
 from ecpmon.simulator import web as simulator_web
 from ecpmon.simulator.openapi import refusals_of as refusals_of_simulator
+from ecpmon.wholes import Whole
 from ecpmon.wire import dumps
 from tests import declared_sockets
 
@@ -50,6 +51,8 @@ def watch() -> Iterator[None]:
         patch.setattr(common, "parse_model", _noting("body", common.parse_model))
         patch.setattr(declaring, "parse_query", _noting("query", declaring.parse_query))
         patch.setattr(direct, "as_written", _pushed(direct.as_written))
+        asked = direct_questions.DirectQuestions
+        patch.setattr(asked, "_written", _answered(asked._written))
         declared_sockets.watch(patch, FOUND.append)
         yield
 
@@ -107,6 +110,27 @@ def _pushed(as_written: Callable[[int, bytes, str], bytes]) -> Any:
         if wrong is not None:
             FOUND.append(f"{route.method} {route.path}, the short way: {wrong}")
         return as_written(status, body, request_id)
+
+    return watched
+
+
+def _answered(write: Callable[..., bytes]) -> Any:
+    """That of questions."""
+    shapes = {
+        route.path.rpartition("/")[2]: route.contract.answers[200]
+        for route in application.route_table()
+        if route.method == "GET"
+        and route.path in {f"/api/v1/tenants/{{tenant_id}}/{name}" for name in direct_questions.QUESTIONS}
+        and route.contract is not None
+    }
+    assert shapes.keys() == direct_questions.QUESTIONS.keys()
+
+    def watched(questions: Any, request: Whole, body: bytes, own: str) -> bytes:
+        path = request.place.partition("?")[0]
+        wrong = _wrong(shapes[path.rpartition("/")[2]], body)
+        if wrong is not None:
+            FOUND.append(f"GET {path}, the short way: {wrong}")
+        return write(questions, request, body, own)
 
     return watched
 
