@@ -23,10 +23,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from ecpmon.errors import ValidationFailed
-from ecpmon.model.alerts import AlertRule
 from ecpmon.model.maintenance import Interval, Maintenance
 from ecpmon.model.silences import Matcher, Silence
 from ecpmon.sla.exclusions import fits
@@ -44,7 +43,20 @@ SHOWN: Final = 10
 SilenceState = Literal["active", "pending", "expired"]
 
 
-def matches(matcher: Matcher, rule: AlertRule) -> bool:
+class Rule(Protocol):
+    """What silences ask of one."""
+
+    @property
+    def rule_id(self) -> str: ...
+
+    @property
+    def alert_name(self) -> str: ...
+
+    @property
+    def severity(self) -> str: ...
+
+
+def matches(matcher: Matcher, rule: Rule) -> bool:
     """Whether a silence is about what the rule does."""
     if matcher.rule_id is not None and matcher.rule_id != rule.rule_id:
         return False
@@ -85,9 +97,17 @@ def counts(silence: Silence, now: datetime) -> bool:
         return False
 
 
-def silencing(silences: Iterable[Silence], rule: AlertRule) -> Silence | None:
+def silencing(silences: Iterable[Silence], rule: Rule) -> Silence | None:
     """Of silences that are on, the first for which nobody is told what the rule does."""
     return next((s for s in silences if matches(s.matcher, rule)), None)
+
+
+def is_owed(silences: Iterable[Silence], rule: Rule, since: datetime, now: datetime) -> bool:
+    """Whether whoever keeps a list of alerts need not hear of one that fires `since` then: a silence was on when it
+    began, and one is on. Of silences that are there at both instants; the list of `alert_hushed` knows of rules that
+    tell somebody themselves, and who keeps such a list is told of all."""
+    about = [s for s in silences if matches(s.matcher, rule)]
+    return any(counts(s, now) for s in about) and any(counts(s, since) for s in about)
 
 
 @dataclass(frozen=True, slots=True)

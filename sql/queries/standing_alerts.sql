@@ -13,3 +13,11 @@ SELECT DISTINCT ON (e.rule_id, e.alert_name, e.severity, e.objective)
 FROM alert_events e JOIN tenants t ON t.id = e.tenant
 WHERE e.at > $1 AND e.to_state <> 'firing' AND (e.from_state = 'firing' OR e.reason = 'calmed') AND t.deleted_at IS NULL
 ORDER BY e.rule_id, e.alert_name, e.severity, e.objective, e.event_id DESC
+
+-- name: silences
+-- Of the live tenants $1, those that have not ended at $2.
+SELECT t.tenant_id, s.silence_id, s.rule_id, s.alert_names, s.severities, s.starts_at, s.duration, s.rrule, s.time_zone, s.reason,
+       s.created_by, s.created_at, s.ends_at, s.ended_by
+FROM silences s JOIN tenants t ON t.id = s.tenant
+WHERE t.tenant_id = ANY($1::text[]) AND t.deleted_at IS NULL AND (s.ends_at IS NULL OR s.ends_at > $2)
+ORDER BY s.tenant, s.created_at, s.silence_id

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -20,10 +21,12 @@ from ecpmon.alerts.notifiers.alertmanager import AlertmanagerPeer
 from ecpmon.local.alertmanager import alertmanager_argv
 from ecpmon.local.packages import Binaries
 from ecpmon.model.alerts import FlapPolicy
+from ecpmon.model.silences import Matcher, Silence
 from ecpmon.model.standing_alerts import ENDED, Identity, ToldAlert
 from ecpmon.model.tenants import Tenant
 from ecpmon.storage.database import Database
 from ecpmon.storage.ingest import IngestStore
+from ecpmon.storage.silences import PgSilenceStore
 from ecpmon.storage.standing_alerts import PgStandingAlerts
 from tests.integration.alerts.test_engine import Bench, at
 from tests.integration.conftest import T0
@@ -227,6 +230,34 @@ async def test_what_stands_is_what_fires_of_live_tenants_and_what_ended_lately(
     [alert] = (await alerts.standing(at(12))).values()
     assert (alert.identity.tenant_id, alert.starts_at, alert.ends_at) == (one.tenant_id, at(1), at(11))
     assert await alerts.standing(at(11) + ENDED) == {}
+
+
+async def test_what_begins_in_a_silence_is_left_out_until_that_is_over_and_what_was_told_before_is_not(
+    database: Database, ingest: IngestStore, make_tenant: MakeTenant
+) -> None:
+    bench, alerts, tenant = Bench(database, ingest), PgStandingAlerts(database), await make_tenant()
+    await bench.rule(tenant, "cpu_usage > 80", name="hot")
+    await bench.rule(tenant, "cpu_usage > 90", name="hotter")
+    silence = Silence(
+        str(uuid.uuid4()), Matcher(), at(10), timedelta(seconds=40), "upgrade", "ann", T0, ends_at=at(50)
+    )
+    await PgSilenceStore(database).add([tenant.key], silence)
+
+    async def names(seconds: float, cpu: float) -> dict[str, bool]:
+        await bench.observe(tenant, seconds, 1, cpu=cpu)
+        await bench.evaluate(tenant, seconds)
+        return {
+            a.identity.alert_name: a.ends_at is None for a in (await alerts.standing(at(seconds))).values()
+        }
+
+    assert await names(5, 85) == {"hot": True}
+    assert await names(15, 95) == {"hot": True}
+    assert await names(25, 85) == {"hot": True}  # what began and ended in it was never told
+    assert await names(35, 95) == {"hot": True}
+    assert await names(45, 5) == {"hot": False}
+    # Both began in it; that the former one is over is still told.
+    assert await names(48, 95) == {"hot": False}
+    assert await names(55, 95) == {"hot": True, "hotter": True}
 
 
 async def test_a_rule_that_flaps_has_one_alert_until_it_calms(

@@ -128,6 +128,8 @@ QUERIES = {
     "faults.forget": JOB,
     "fast_windows.heads": JOB,
     "fast_windows.outlines": JOB,
+    "history.numbers": NUMBERED,
+    "history.turns": INSTALLATION,
     "ingest.heal_hand_made": JOB,
     "ingest.heal_timeline": JOB,
     "ingest.insert_attempts": "each row names its tenant, or none: a pull for all of them",
