@@ -68,13 +68,18 @@ async def held(migrated_dsn: str, database: Database, ingest: IngestStore, make_
     tenant = await make_tenant()
     await ensure_roles(database, [Login("ecp_reader", PASSWORD, False)])
     for days in (2, 1, 0):
-        frames = [
-            Frame(tenant.tenant_id, Source.SIMULATOR, moment, (Sample(UP, up), Sample(CPU, 12.5 + days)))
-            for moment, up in outages(T0 - timedelta(days=days))
-        ]
-        await ingest.commit([Batch(tuple(frames))])
+        await store_outages(ingest, tenant, T0 - timedelta(days=days))
     await database.execute(STATEMENT, tenant.tenant_id, NOW)
     return Held(migrated_dsn, tenant)
+
+
+async def store_outages(ingest: IngestStore, tenant: Tenant, begin: datetime) -> None:
+    """Fifteen samples of two metrics, three of them down."""
+    frames = [
+        Frame(tenant.tenant_id, Source.SIMULATOR, moment, (Sample(UP, up), Sample(CPU, 12.5)))
+        for moment, up in outages(begin)
+    ]
+    await ingest.commit([Batch(tuple(frames))])
 
 
 def outages(begin: datetime) -> list[tuple[datetime, float]]:
