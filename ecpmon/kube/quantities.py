@@ -9,6 +9,7 @@ from typing import Final
 
 _FORM: Final = re.compile(r"([+-]?\d*(?:\.\d*)?)(?:([eE][+-]?\d+)|([KMGTPE]i|[numkMGTPE]))?", re.ASCII)
 _UNITS: Final = {
+    "": Decimal(1),
     **{letter: Decimal(1000) ** power for power, letter in enumerate("num", start=-3)},
     **{letter: Decimal(1000) ** power for power, letter in enumerate("kMGTPE", start=1)},
     **{f"{letter}i": Decimal(1024) ** power for power, letter in enumerate("KMGTPE", start=1)},
@@ -31,18 +32,20 @@ def parsed(text: str) -> Decimal:
     if found is None:
         raise ValueError(WORDS)
     number, exponent, unit = found.groups()
-    if not any(map(str.isdigit, number)):
+    if not number[-1:].isdigit() and not any(map(str.isdigit, number)):
         return Decimal(0)  # a sign, a dot or a unit alone: the server counts the digits that there are
-    power = int(exponent[1:]) if exponent else 0
-    if abs(power) > _MAX_EXPONENT:
-        power = _MAX_EXPONENT if power > 0 else -_MAX_EXPONENT
-    return _held(Decimal(number) * _UNITS.get(unit or "", Decimal(1)) * Decimal(10) ** power)
+    value = Decimal(number) * _UNITS[unit or ""]
+    if exponent:
+        power = max(-_MAX_EXPONENT, min(int(exponent[1:]), _MAX_EXPONENT))
+        value *= Decimal(10) ** power
+    return _held(value)
 
 
 def _held(value: Decimal) -> Decimal:
-    if abs(value) > _LARGEST:
+    size = abs(value)
+    if size > _LARGEST:
         return _LARGEST.copy_sign(value)
-    if 0 < abs(value) < _SMALLEST:
+    if 0 < size < _SMALLEST:
         return _SMALLEST.copy_sign(value)
     return value
 

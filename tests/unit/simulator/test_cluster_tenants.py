@@ -22,6 +22,7 @@ from sim_cluster import fail, later, running, service, spec, truth_seconds
 
 from ecpmon.simulator.model import kube
 from ecpmon.simulator.model.kube import ObjectKey
+from ecpmon.simulator.model.view import tenant_metrics
 
 
 def test_a_deployment_with_the_tenants_label_is_a_service_with_truth_and_failures() -> None:
@@ -35,6 +36,14 @@ def test_a_deployment_with_the_tenants_label_is_a_service_with_truth_and_failure
     assert not any(is_ready(p) for p in pod_docs(down, "ecp-ai-acme"))
     assert truth_seconds(later(down, 60)) == [(12.0, True), (60.0, False), (90.0, True)]
     assert all(is_ready(p) for p in pod_docs(later(down, 60), "ecp-ai-acme"))
+
+
+def test_a_tenant_that_came_by_manifests_has_the_metrics_of_all_others() -> None:
+    by_manifest, by_rest = later(tenant(), 60), running(spec())
+    told = tenant_metrics(by_manifest, by_manifest.tenants["acme"])
+    assert list(told) == list(tenant_metrics(by_rest, by_rest.tenants["acme"]))
+    for name in ("network_in", "network_out", "storage_used", "response_time", "request_count"):
+        assert told[name], name
 
 
 def test_without_the_label_or_elsewhere_a_deployment_is_nobodys() -> None:
