@@ -18,6 +18,7 @@ import asyncio
 import json
 import os
 import random
+import re
 import socket
 import statistics
 import struct
@@ -188,22 +189,30 @@ def _round(system: System, streams: list[list[tuple[bytes, int]]]) -> dict[str, 
 
 
 def _send(port: int, stream: list[tuple[bytes, int]]) -> int:
-    """One request after the other; how many samples were taken."""
-    taken = 0
+    """One request after the other; how many samples were taken. 503 is sent again, as senders do."""
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for request, samples in stream:
-            connection.sendall(request)
-            head = b""
-            while b"\r\n\r\n" not in head:
-                got = connection.recv(65536)
-                if not got:
-                    raise SystemExit("the connection was closed")
-                head += got
-            if b" 204 " not in head[:16] and b" 200 " not in head[:16]:
-                raise SystemExit(f"not taken: {head[:300]!r}")
-            taken += samples
-    return taken
+        for request, _ in stream:
+            while (status := _answer(connection, request)) == 503:
+                time.sleep(1)
+            if status not in (200, 204):
+                raise SystemExit(f"not taken: {status}")
+    return sum(samples for _, samples in stream)
+
+
+def _answer(connection: socket.socket, request: bytes) -> int:
+    connection.sendall(request)
+    received = b""
+    while b"\r\n\r\n" not in received:
+        got = connection.recv(65536)
+        if not got:
+            raise SystemExit("the connection was closed")
+        received += got
+    head, _, body = received.partition(b"\r\n\r\n")
+    length = re.search(rb"content-length: *(\d+)", head.lower())
+    while length and len(body) < int(length[1]):
+        body += connection.recv(65536)
+    return int(head.split()[1])
 
 
 # --- bodies -------------------------------------------------------------------------------------------------

@@ -131,9 +131,13 @@ class Delivery:
     async def _tenants(self, names: Collection[str]) -> Mapping[str, Tenant]:
         """Those that are live, and the caller's."""
         backend, caller = backend_of(self._request), self._request[CALLER]
-        wanted = [name for name in names if caller.may_know(name) and _TENANT_ID.fullmatch(name)]
-        found = {name: tenant for name in wanted if (tenant := backend.tenants.held(name)) is not None}
-        if missing := [name for name in wanted if name not in found]:
+        held, found, missing = backend.tenants.held, dict[str, Tenant](), list[str]()
+        for name in filter(caller.may_know, names):
+            if (tenant := held(name)) is not None:
+                found[name] = tenant
+            elif _TENANT_ID.fullmatch(name):
+                missing.append(name)
+        if missing:
             found |= {tenant.tenant_id: tenant for tenant in await backend.tenants.live_of(missing)}
         return {name: tenant for name, tenant in found.items() if caller.may_see(tenant)}
 
@@ -160,7 +164,8 @@ class Delivery:
     async def _write(self, rest: deque[Entry]) -> None:
         writer, left_out = backend_of(self._request).writer, self.arriving.left_out
         while rest:
-            result = await writer.write(Batch(frames=part_of(rest, writer.part)))
+            # What was taken lies within the bounds (`agents.taking`, `Arriving`).
+            result = await writer.write(Batch(frames=part_of(rest, writer.part), sound=True))
             self.accepted += result.accepted
             for why, count in result.refused.items():
                 left_out[LeftOut(why.value)] += count

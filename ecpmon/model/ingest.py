@@ -74,11 +74,15 @@ def cost_of(entry: Entry) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What is committed together. `watermarks`: how far a collector has got, stored with its data."""
+    """What is committed together. `watermarks`: how far a collector has got, stored with its data.
+
+    `sound`: who made the frames has seen to it that all of it lies within the bounds of values and of time.
+    """
 
     frames: tuple[Entry, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     watermarks: tuple[tuple[Source, datetime], ...] = ()
+    sound: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +146,7 @@ class Screened:
 
 def screen(batch: Batch) -> Screened:
     """Take out of a batch what lies outside the bounds of values and of time, whatever its source."""
-    if all(map(_is_sound, batch.frames)):
+    if batch.sound or all(map(_is_sound, batch.frames)):
         return Screened(batch)
     frames: list[Entry] = []
     rejected = Rejections()

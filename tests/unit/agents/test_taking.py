@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from ecpmon.agents.arriving import Arriving
 from ecpmon.agents.bodies import take_first, take_second
 from ecpmon.agents.memory import Memory, Whose
 from ecpmon.agents.protobuf import Malformed
+from ecpmon.model.ingest import Batch, screen
 from tests.remote_write import STALE, histogram, metadata, nested, request_v2, sample, series, varint
 
 T = 1_772_442_000_000
@@ -79,6 +81,18 @@ def test_a_value_that_says_nothing_is_left_out_by_why_and_counts_as_taken(value:
         found = taken(series(CPU, (value, T), (1.0, T + 1)), arriving(memory))
         assert (left(found), found.samples, found.refused) == ({why: 1}, 2, 0)
         assert told(found) == {("a", T + 1): {"cpu_usage": 1.0}}
+
+
+def test_of_all_that_is_taken_nothing_is_left_that_no_database_of_ours_may_hold() -> None:
+    """So that nobody looks at it again (`Batch.sound`)."""
+    memory, values = Memory(), (math.nan, math.inf, -1e101, 1e100, 1.0)
+    samples = [(value, T + n + off) for n, value in enumerate(values) for off in (0, 10**9, -(10**10))]
+    tenant: Any = SimpleNamespace(tenant_id="a", key=1)
+    for _ in range(2):  # the second time the series are known
+        found = taken(series(UP, *samples) + series(CPU, *samples), arriving(memory))
+        batch = Batch(frames=tuple(found.entries({"a": tenant})))
+        assert screen(batch).rejected is None
+        assert sum(entry.size for entry in batch.frames) == 2 * 2 == found.size
 
 
 def test_what_lies_outside_of_the_times_that_are_kept_is_refused() -> None:
