@@ -49,13 +49,27 @@ async def laid_plots(rows: Sequence[Any], width: int) -> list[Plot]:
 
 def _pieces(row: Any, width: int) -> Iterator[tuple[int, _Piece]]:
     ids, places, wide = row[4:7]
-    begins = _steps([at // _MICROSECONDS + _ORIGIN for at in _numbers(row[7], "q")], width)
+    begins = _begins(row[7], width)
     totals, highs, counts = (
         _columns(array, kind, len(ids), places, wide, len(begins))
         for array, kind in ((row[8], "d"), (row[9], "d"), (row[10], "i"))
     )
     for series, total, high, count in zip(ids, totals, highs, counts, strict=True):
         yield series, _Piece(begins, tuple(map(truediv, total, count)), max(high), sum(total), sum(count))
+
+
+def _begins(array: bytes, width: int) -> Sequence[int]:
+    """Of instants in order, none of them twice: mostly the first and the last say what the others are."""
+    head, each = _HEAD + _DIMENSION, _LENGTH + 8
+    count = (len(array) - head) // each
+    first, last = _second(array[head + _LENGTH : head + each]), _second(array[-8:])
+    if last - first == (count - 1) * width:
+        return range(first, last + 1, width)
+    return [at // _MICROSECONDS + _ORIGIN for at in _numbers(array, "q")]
+
+
+def _second(micros: bytes) -> int:
+    return int.from_bytes(micros, signed=True) // _MICROSECONDS + _ORIGIN
 
 
 def _columns(
