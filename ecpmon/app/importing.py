@@ -27,7 +27,7 @@ from ecpmon.collectors.rules import load_sli_rules
 from ecpmon.errors import BadRequest, MonitoringUnavailable
 from ecpmon.model.history import Alike, instant
 from ecpmon.model.ingest import Batch
-from ecpmon.model.samples import Shapes, Source
+from ecpmon.model.samples import Block, Shapes, Source
 from ecpmon.model.tenants import STALENESS_FACTOR, Tenant
 from ecpmon.storage.database import Database
 from ecpmon.storage.history import PgHistory
@@ -163,7 +163,15 @@ class _Importing:
         self._stored += stored
 
     async def _store_as_frames(self, parts: Sequence[Alike]) -> int:
-        blocks = [block for part in parts for block in part.blocks(self._wanted.source, self._shapes)]
+        accepted, some = 0, list[Block]()
+        for block in (block for part in parts for block in part.blocks(self._wanted.source, self._shapes)):
+            some.append(block)
+            if sum(each.size for each in some) >= TOGETHER:
+                accepted += await self._commit(some)
+                some = []
+        return accepted + await self._commit(some)
+
+    async def _commit(self, blocks: Sequence[Block]) -> int:
         if not blocks:
             return 0
         [result] = await self._ingest.commit([Batch(tuple(blocks))])

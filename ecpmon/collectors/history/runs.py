@@ -88,20 +88,18 @@ class Gathering:
         named = self._naming.of(run.labels)
         if named is None or not self._known(named[0]):
             self.left.nobodys += len(run.at)
-        elif run.at:
+        elif (columns := self._whole(run) or self._in_part(run)) is not None:
+            self._runs[named].append(columns)
+            self.size += len(columns[1])
+
+    def _whole(self, run: Run) -> tuple[Times, array[float]] | None:
+        """None: not all of it can be stored as it comes."""
+        try:
             times, values = self._times_of(run.at), array("d", run.values)
-            if not (
-                times.rise
-                and self._earliest <= times.first
-                and times.last <= self._latest
-                and all_in_range(values)
-            ):
-                sound = self._sound(run)
-                if not sound:
-                    return
-                times, values = self._columns(sound)
-            self._runs[named].append((times, values))
-            self.size += len(values)
+        except (ValueError, OverflowError):  # none at all, or times of another age of the world
+            return None
+        within = self._earliest <= times.first and times.last <= self._latest
+        return (times, values) if times.rise and within and all_in_range(values) else None
 
     def _times_of(self, at: Sequence[int]) -> Times:
         raw = array("q", at).tobytes()
@@ -110,8 +108,8 @@ class Gathering:
             found = self._times[raw] = Times(raw)
         return found
 
-    def _sound(self, run: Run) -> dict[int, float]:
-        """What can be stored, the later value of each instant."""
+    def _in_part(self, run: Run) -> tuple[Times, array[float]] | None:
+        """What can be stored, the later value of each instant; None: nothing."""
         found = {}
         for at, value in zip(run.at, run.values, strict=True):
             if not -LARGEST <= value <= LARGEST:
@@ -120,7 +118,7 @@ class Gathering:
                 self.left.out_of_time += 1
             else:
                 found[at] = value
-        return found
+        return self._columns(found) if found else None
 
     def _columns(self, samples: Mapping[int, float]) -> tuple[Times, array[float]]:
         ordered = sorted(samples)

@@ -74,6 +74,34 @@ def test_an_answer_of_prometheus_is_read() -> None:
         list(prometheus({"data": {"result": [{"metric": {}}]}}))
 
 
+def test_lines_of_the_same_series_share_their_labels_however_they_are_written() -> None:
+    read = Promtool()
+    lines = [
+        b'{__name__="up", p="a b # c"} 1 1700000000123',
+        b'{__name__="up", p="a b # c"} NaN 1700000000124\n',
+    ]
+    first, second = [run for line in lines if (run := read(line)) is not None]
+    assert first.labels is second.labels
+    assert second.labels == {"__name__": "up", "p": "a b # c"}
+    assert math.isnan(second.values[0])
+    with pytest.raises(UnreadableLine):
+        read(b'{__name__="up", p="a b # c"} one 1700000000125')
+    table = Csv(b"timestamp,metric,value,zone")
+    rows = [table(b"1700000000123,cpu,1,z\n"), table(b'1700000000124,cpu,2,"z"\n')]
+    assert [run.labels for run in rows if isinstance(run, Run)] == [{"__name__": "cpu", "zone": "z"}] * 2
+
+
+def test_runs_of_a_series_are_one_column_and_of_an_instant_the_later_value_counts() -> None:
+    gathering = Gathering(Naming(tenant="a"), NOW)
+    for at, values in (([0, 1], [1.0, 2.0]), ([2, 3], [3.0, 4.0]), ([1], [9.0])):
+        gathering.add(Run({"__name__": "x"}, [BEGIN + n for n in at], values))
+    [one] = gathering.taken()
+    assert (list(one.at), list(one.columns[0])) == (
+        [BEGIN, BEGIN + 1, BEGIN + 2, BEGIN + 3],
+        [1.0, 9.0, 3.0, 4.0],
+    )
+
+
 def test_series_of_the_same_instants_become_one_shape_of_their_tenant() -> None:
     naming = Naming(tenant_label="tenant", renamed={"probe_success": "up"})
     gathering = Gathering(naming, NOW, {"a", "b"}.__contains__)
@@ -88,6 +116,8 @@ def test_series_of_the_same_instants_become_one_shape_of_their_tenant() -> None:
         )
     )
     gathering.add(Run({"__name__": "cpu", "tenant": "b"}, [BEGIN], [math.nan]))
+    gathering.add(Run({"__name__": "cpu", "tenant": "b"}, [2**64 - 1], [1.0]))
+    gathering.add(Run({"__name__": "cpu", "tenant": "b"}, [], []))
     assert gathering.size == 10
     taken = gathering.taken()
     assert [(a.tenant_id, [k.metric_name for k in a.keys], len(a.at)) for a in taken] == [
@@ -99,5 +129,5 @@ def test_series_of_the_same_instants_become_one_shape_of_their_tenant() -> None:
     assert [list(column) for column in taken[2].columns] == [[7.0]]
     assert list(taken[0].at) == at
     left = gathering.left
-    assert (left.nobodys, left.out_of_time, left.no_number, gathering.taken()) == (3, 1, 1, [])
+    assert (left.nobodys, left.out_of_time, left.no_number, gathering.taken()) == (3, 2, 1, [])
     assert interval_of([Run({}, at, [1, 2, 3])]) == timedelta(minutes=1)
