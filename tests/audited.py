@@ -27,6 +27,8 @@ LOGGED = {
     f"PUT {TENANT}/alerts/{{rule_id}}": ["alert_rule.replaced"],
     f"DELETE {TENANT}/alerts/{{rule_id}}": ["alert_rule.deleted"],
     f"POST {TENANT}/alerts/{{rule_id}}/silence": ["silence.created"],
+    f"POST {TENANT}/alerts/{{rule_id}}/acknowledge": ["alert.acknowledged"],
+    f"DELETE {TENANT}/alerts/{{rule_id}}/acknowledge": ["alert.unacknowledged"],
     "POST /api/v1/silences": ["silence.created"],
     "DELETE /api/v1/silences/{silence_id}": ["silence.ended"],
     f"PUT {TENANT}/objectives": ["objectives.put"],

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
 
@@ -17,6 +18,7 @@ from ecpmon.korean.messages import said_to
 from ecpmon.model.alerts import Action, AlertRule, EmailAction, action_to_dict
 from ecpmon.model.silences import Silence
 from ecpmon.model.tenants import Tenant
+from ecpmon.ports.acknowledging import Acknowledgement
 from ecpmon.ports.alerts import RuleWithState
 from ecpmon.sla.silences import counts, on_until, silencing
 from ecpmon.slices import in_slices
@@ -36,24 +38,33 @@ def hints_of(request: web.Request, actions: Sequence[Action]) -> list[RuleHint]:
     return [{**no_mail_server(request), "actions": mails}] if mails and without else []
 
 
-def rule_shown(
-    request: web.Request, entry: RuleWithState, silences: Sequence[Silence], now: datetime
-) -> ShownRule:
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What is shown beside the rules of a tenant: its silences that are on, and by alert who has seen it."""
+
+    now: datetime
+    silences: Sequence[Silence]
+    acknowledged: Mapping[str, Acknowledgement]
+
+
+async def around(request: web.Request, tenant: Tenant) -> Around:
+    backend, now = backend_of(request), now_of(request)
+    live = (await backend.silences.live([tenant.key], now)).get(tenant.tenant_id, ())
+    on = [s async for s in in_slices(live) if counts(s, now)]
+    return Around(now, on, await backend.acknowledgements.of_standing_alerts(tenant))
+
+
+def rule_shown(request: web.Request, entry: RuleWithState, around: Around) -> ShownRule:
+    seen = around.acknowledged.get(entry.alert_id or "")
     return {
         **rule_document(entry, hints_of(request, entry.rule.actions)),
-        "silenced": silenced_by(silences, entry.rule, now),
+        "silenced": silenced_by(around.silences, entry.rule, around.now),
+        "acknowledged": None if seen is None else {"by": seen.said_by, "at": seen.at, "note": seen.note},
     }
 
 
 async def one_shown(request: web.Request, tenant: Tenant, entry: RuleWithState) -> ShownRule:
-    return rule_shown(request, entry, await live_silences(request, tenant), now_of(request))
-
-
-async def live_silences(request: web.Request, tenant: Tenant) -> Sequence[Silence]:
-    """Those of the tenant that are on."""
-    now = now_of(request)
-    live = await backend_of(request).silences.live([tenant.key], now)
-    return [s async for s in in_slices(live.get(tenant.tenant_id, ())) if counts(s, now)]
+    return rule_shown(request, entry, await around(request, tenant))
 
 
 def silenced_by(silences: Sequence[Silence], rule: AlertRule, now: datetime) -> SilencedBy | None:
@@ -92,6 +103,7 @@ def rule_document(entry: RuleWithState, hints: list[RuleHint]) -> ShownRule:
         "flapping": state.flapping,
         "alert_id": entry.alert_id,
         "silenced": None,
+        "acknowledged": None,
         "created_at": entry.created_at,
         "hints": hints,
     }

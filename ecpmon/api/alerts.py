@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Field, StrictStr
 from ecpmon.alerts.grammar import ConditionError, known_metrics, parse
 from ecpmon.alerts.recipients import check_recipients
 from ecpmon.alerts.targets import AddressGuard, check_headers, check_target
-from ecpmon.api.alert_shown import MASK, live_silences, masked, one_shown, rule_shown
+from ecpmon.api.alert_shown import MASK, around, masked, one_shown, rule_shown
 from ecpmon.api.answers.alerts import AlertDelivery, Deliveries, ShownRule, ShownRules
 from ecpmon.api.common import backend_of, bad_field, now_of, read_model, reply, tenant_of
 from ecpmon.api.context import CALLER, CONTEXT
@@ -159,23 +159,21 @@ async def create(request: web.Request) -> web.Response:
 async def list_rules(request: web.Request) -> web.Response:
     """Every rule with its state, the built-in SLA rules included."""
     tenant = await tenant_of(request)
-    rules, now = await backend_of(request).alerts.rules(tenant), now_of(request)
-    silences = await live_silences(request, tenant)
+    rules = await backend_of(request).alerts.rules(tenant)
+    beside = await around(request, tenant)
     # With as many actions as they may have they are megabytes.
-    shown = [rule_shown(request, r, silences, now) async for r in in_slices(rules)]
+    shown = [rule_shown(request, r, beside) async for r in in_slices(rules)]
     answer: ShownRules = {"tenant_id": tenant.tenant_id, "alerts": shown}
     return reply(answer)
 
 
 @routes.get(_ALL + "/active", Permission.READ, answers={200: ShownRules})
 async def active(request: web.Request) -> web.Response:
-    """Rules that are pending or firing, or flap; silenced ones too, and for which silence."""
-    tenant, now = await tenant_of(request), now_of(request)
+    """Rules that are pending or firing, or flap; silenced ones too, and who has seen them."""
+    tenant = await tenant_of(request)
     rules = await backend_of(request).alerts.rules(tenant)
-    silences = await live_silences(request, tenant)
-    shown = [
-        rule_shown(request, r, silences, now) async for r in in_slices([r for r in rules if r.state.stands])
-    ]
+    beside = await around(request, tenant)
+    shown = [rule_shown(request, r, beside) async for r in in_slices([r for r in rules if r.state.stands])]
     answer: ShownRules = {"tenant_id": tenant.tenant_id, "alerts": shown}
     return reply(answer)
 

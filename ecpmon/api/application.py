@@ -12,6 +12,7 @@ from aiohttp import web
 from ecpmon.agents.memory import Memory
 from ecpmon.agents.totals import Totals
 from ecpmon.api import (
+    acknowledging,
     alerts,
     audit,
     backtest,
@@ -76,6 +77,7 @@ from ecpmon.serving import WAY, Way
 _MODULES = (
     # Before the rules of alerts, one of which could have that name.
     received_alerts,
+    acknowledging,
     alerts,
     audit,
     backtest,

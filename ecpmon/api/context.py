@@ -9,12 +9,14 @@ from typing import Final
 
 from aiohttp import web
 
+from ecpmon.alerts.acknowledging import AcknowledgementDesk
 from ecpmon.alerts.desk import RuleDesk
 from ecpmon.alerts.webhook_keys import WebhookKeys
 from ecpmon.api.hints import Hints
 from ecpmon.api.hub import Hub
 from ecpmon.model.tenants import Tenant
 from ecpmon.orchestrator.deployments import DeploymentService
+from ecpmon.ports.acknowledging import AcknowledgementStore
 from ecpmon.ports.alerts import AlertStore, Deliveries, ExternalAlertStore
 from ecpmon.ports.audit import AuditTrail
 from ecpmon.ports.contracts import Contracts
@@ -73,6 +75,8 @@ class Backend:
     deliveries: Deliveries
     rule_desk: RuleDesk
     silences: SilenceStore
+    acknowledgements: AcknowledgementStore
+    acknowledging: AcknowledgementDesk
     webhook_keys: WebhookKeys
     external_alerts: ExternalAlertStore
     recoveries: RecoveryDesk

@@ -15,8 +15,10 @@ _SLA_TYPES: Final[dict[str, AlertType]] = {
     "no_data": "no_data",
     "recovery": "recovery",
 }
-# Of a flapping rule, in whichever state it is; and that what was silenced is told.
-_TOLD_AGAIN: Final = frozenset({"calmed", "rule_deleted", "rule_replaced", "silence_over"})
+# Of a flapping rule, in whichever state it is; that what was silenced is told; and who looks after it.
+_TOLD_AGAIN: Final = frozenset(
+    {"calmed", "rule_deleted", "rule_replaced", "silence_over", "acknowledged", "unacknowledged"}
+)
 # Of rules and of recoveries.
 _OPEN_STATES: Final = frozenset({"firing", "doubted", "restarting", "waiting", "escalated"})
 
@@ -53,6 +55,8 @@ def message_of_event(event: AlertEvent) -> AlertMessage:
         message["flapping"] = event.flapping
     if event.suppressed:
         message["suppressed"] = event.suppressed
+    if event.reason in ("acknowledged", "unacknowledged"):
+        message["acknowledged"] = event.reason == "acknowledged"
     if event.silenced_by:
         message["silenced"] = True
     if event.objective:

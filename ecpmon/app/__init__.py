@@ -168,6 +168,8 @@ def _backend(runtime: BackendRuntime, hub: Hub) -> Backend:
         deliveries=runtime.deliveries,
         rule_desk=runtime.rule_desk,
         silences=runtime.silences,
+        acknowledgements=runtime.acknowledgements,
+        acknowledging=runtime.acknowledging,
         webhook_keys=runtime.webhook_keys,
         external_alerts=runtime.external_alerts,
         recoveries=runtime.recoverer,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 import structlog
 
+from ecpmon.alerts.acknowledging import AcknowledgementDesk
 from ecpmon.alerts.desk import RuleDesk
 from ecpmon.alerts.objective_rules import ObjectiveRules
 from ecpmon.app.deploying import make_deployments
@@ -78,6 +79,7 @@ class BackendRuntime(Stores):
         self.readiness = Readiness(self.database, self.lease, role, "demo" if demo else "production")
         self.newcomers = Newcomers(self, settings, clock)
         self.rule_desk = RuleDesk(self.alerts, settings.external_url, self._event)
+        self.acknowledging = AcknowledgementDesk(self.alerts, self.acknowledgements, self._event)
         self.objective_rules = ObjectiveRules(
             self.alerts,
             self.objective_store,

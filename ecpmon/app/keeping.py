@@ -16,12 +16,14 @@ from ecpmon.ports.service import Clock
 from ecpmon.settings import Settings
 from ecpmon.sla.evidence import EvidenceRules
 from ecpmon.sla.voices import FORGOTTEN
+from ecpmon.storage.acknowledgements import PgAcknowledgements
 from ecpmon.storage.alert_keeping import AlertKeeping
 from ecpmon.storage.audit import AuditLog
 from ecpmon.storage.database import Database
 from ecpmon.storage.exclusions import PgExclusionStore
 from ecpmon.storage.faults_log import PgFaultLog
 from ecpmon.storage.hand_made import HandMade
+from ecpmon.storage.notifying import Notifying
 from ecpmon.storage.packing import Packing
 from ecpmon.storage.quarantine import PgQuarantine
 from ecpmon.storage.silences import PgSilenceStore
@@ -148,6 +150,7 @@ class AlertRetention:
     def __init__(self, database: Database, settings: Settings, clock: Clock) -> None:
         self._keeping = AlertKeeping(database)
         self._silences = PgSilenceStore(database)
+        self._acknowledgements = PgAcknowledgements(database, Notifying())
         self._settings = settings
         self._clock = clock
 
@@ -167,6 +170,7 @@ class AlertRetention:
             "external": await self._keeping.forget_external(over, unresolved),
         }
         await self._silences.forget(over)
+        await self._acknowledgements.forget(over)
         await self._keeping.forget_queues(now - timedelta(days=_QUEUES_KEPT_DAYS))
         if any(forgotten.values()):
             _log.info("alerts_forgotten", **forgotten)

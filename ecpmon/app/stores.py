@@ -22,6 +22,7 @@ from ecpmon.ports.service import Clock
 from ecpmon.ports.tokens import Caller
 from ecpmon.settings import Settings
 from ecpmon.sla.evidence import Intervals
+from ecpmon.storage.acknowledgements import PgAcknowledgements
 from ecpmon.storage.alerts import PgAlertStore
 from ecpmon.storage.audit import PgAuditTrail
 from ecpmon.storage.availability import PgAvailabilityStore
@@ -176,6 +177,7 @@ class Stores:
             )
         )
         self.silences = PgSilenceStore(self.database)
+        self.acknowledgements = PgAcknowledgements(self.database, self.notifying)
         self.deliveries = PgDeliveries(self.database)
         self.external_alerts = PgExternalAlertStore(self.database)
         self.recovery_store = PgRecoveryStore(self.database, self.notifying)

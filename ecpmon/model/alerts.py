@@ -176,6 +176,8 @@ class TransitionReason(StrEnum):
     FROZEN = "frozen"  # no status change: the answer depends on missing data
     THAWED = "thawed"  # no status change: the data is back
     CALMED = "calmed"  # no status change: the rule flaps no more
+    ACKNOWLEDGED = "acknowledged"  # no status change: somebody has seen it
+    UNACKNOWLEDGED = "unacknowledged"  # no status change: and does not look after it any more
     SILENCE_OVER = (
         "silence_over"  # no status change: it fires, of which nobody was told while it was silenced
     )

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, NotRequired
 from pydantic import Field
 
 from ecpmon.api.answers.common import Hint
-from ecpmon.api.answers.silences import SilencedBy
+from ecpmon.api.answers.silences import Acknowledged, SilencedBy
 from ecpmon.model.alerts import RuleKind, RuleStatus, Severity
 from ecpmon.openapi.declaring import TypedDict
 
@@ -49,6 +49,7 @@ class ShownRule(TypedDict):
     suppressed: NotRequired[int]
     alert_id: str | None
     silenced: Annotated[SilencedBy | None, Field(description="why nobody is told of it now")]
+    acknowledged: Annotated[Acknowledged | None, Field(description="who has seen the alert that stands")]
     created_at: datetime
     objective: NotRequired[str]
     policy: NotRequired[

@@ -62,7 +62,7 @@ AlertType = Literal[
 
 class AlertMessage(TypedDict):
     """An alert that fires or is resolved. `flapping` and `suppressed`: changes not told, as the rule flaps; `silenced`:
-    nobody was told of this one."""
+    nobody was told of this one; `acknowledged`: somebody has seen it (false: and does not look after it any more)."""
 
     alert_id: str
     tenant_id: str | None
@@ -77,6 +77,7 @@ class AlertMessage(TypedDict):
     flapping: NotRequired[bool]
     suppressed: NotRequired[int]
     silenced: NotRequired[Literal[True]]
+    acknowledged: NotRequired[bool]
     objective: NotRequired[str]
 
 

@@ -1,4 +1,4 @@
-"""Silences."""
+"""Silences, and who has seen alerts."""
 
 from __future__ import annotations
 
@@ -62,6 +62,14 @@ class EndedSilence(TypedDict):
 
     silence_id: str
     tenants: list[str]
+
+
+class Acknowledged(TypedDict):
+    """Who has seen an alert, since when, and what there was to say."""
+
+    by: str
+    at: datetime
+    note: str | None
 
 
 class SilencedBy(TypedDict):

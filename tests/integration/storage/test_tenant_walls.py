@@ -89,6 +89,7 @@ WITHIN = "the token was found within reach of the caller by `lock`, in the same 
 OF_ONE = "all rows are of the tenant that it is given, to whom the event belongs"
 
 QUERIES = {
+    "acknowledgements.forget": JOB,
     "access.own_secret": INSTALLATION,
     "alert_keeping.forget_events": JOB,
     "alert_keeping.forget_external": JOB,

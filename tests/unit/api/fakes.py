@@ -489,6 +489,13 @@ class FakeSilences:
         return {}
 
 
+class FakeAcknowledgements:
+    """Nobody has seen any alert."""
+
+    async def of_standing_alerts(self, tenant: Tenant) -> dict[str, Any]:
+        return {}
+
+
 class FakeDeliveries:
     def __init__(self) -> None:
         self.sent: dict[str, list[dict[str, Any]]] = {}
@@ -612,6 +619,7 @@ class World:
     maintenance: FakeMaintenance = field(default_factory=FakeMaintenance)
     alerts: FakeAlerts = field(default_factory=FakeAlerts)
     silences: FakeSilences = field(default_factory=FakeSilences)
+    acknowledgements: FakeAcknowledgements = field(default_factory=FakeAcknowledgements)
     deliveries: FakeDeliveries = field(default_factory=FakeDeliveries)
     external_alerts: FakeExternalAlerts = field(init=False)
     recoveries: FakeRecoveries = field(default_factory=FakeRecoveries)
@@ -652,7 +660,7 @@ class World:
             intervals=self.intervals, alerts=stores.alerts,
             webhook_keys=unused, deliveries=stores.deliveries,
             rule_desk=RuleDesk(stores.alerts, "http://ecpmon.example", stores.alerts.events.append),
-            silences=stores.silences,
+            silences=stores.silences, acknowledgements=stores.acknowledgements, acknowledging=unused,
             external_alerts=stores.external_alerts,
             recoveries=stores.recoveries, objectives=unused, deployments=FakeDeployments(),
             quarantine=FakeQuarantine(), audit=unused, faults=unused, profiles=unused, operations=unused,

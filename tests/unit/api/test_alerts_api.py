@@ -77,6 +77,7 @@ async def test_a_rule_is_saved_and_shown(client: Any, world: World) -> None:
         "condition": "cpu_usage > 80", "duration": "300s", "severity": "page", "actions": [masked, MAIL],
         "state": "inactive", "since": None, "value": None, "frozen": False, "flapping": False, "alert_id": None,
         "silenced": None,
+        "acknowledged": None,
         "created_at": "2026-03-02T09:00:00Z",
         "hints": [],
     }  # fmt: skip
@@ -279,6 +280,7 @@ async def test_a_rule_is_replaced_as_a_whole_and_starts_anew(client: Any, world:
         "actions": [{**HOOK, "method": "POST", "headers": {"X-Api-Key": "***"}}], "state": "inactive",
         "since": None, "value": None, "frozen": False, "flapping": False, "alert_id": None,
         "silenced": None,
+        "acknowledged": None,
         "created_at": made["created_at"],
         "hints": [],
     }  # fmt: skip
