@@ -172,6 +172,8 @@ def _of(name: str, arguments: argparse.Namespace) -> Result:
             if arguments.keep is not None:
                 argv += ["--keep", arguments.keep.resolve() / "before"]
             env = {**os.environ, "PYTHONPATH": os.fspath(folder)}
+            # As an installation has it: else the first start compiles everything, in each of its processes.
+            subprocess.run([sys.executable, "-m", "compileall", "-q", "ecpmon"], cwd=folder, check=True)
             subprocess.run([sys.executable, *map(str, argv)], cwd=folder, env=env, check=True)
             report: Result = json.loads(file.read_text())
         finally:
