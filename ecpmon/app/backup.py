@@ -28,7 +28,7 @@ from typing import Any, Final
 from pydantic import SecretStr
 
 from ecpmon.errors import LocalStackError
-from ecpmon.local.dumping import Programs, Tell, database_of, named
+from ecpmon.local.dumping import Programs, Tell, database_of, named, user_of
 from ecpmon.settings import Settings
 from ecpmon.storage import backups
 from ecpmon.storage.backups import BackupRefused, Backups, Beside, Contents, differences
@@ -50,12 +50,16 @@ class NotTheSame(BackupRefused):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """`keep`: how many of this database's backups stay in the folder. `recipient`: whom it is sealed for."""
+    """`keep`: how many of this database's backups stay in the folder. `recipient`: whom it is sealed for.
+
+    `superuser`: URL of who restores it to try it, on the same server; None: the database's own role does.
+    """
 
     folder: Path
     keep: int = 14
     verify: bool = True
     recipient: str | None = None
+    superuser: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +106,7 @@ async def _back_up(
             await programs.dump(url, snapshot, part)
         if wanted.verify:
             tell(f"{part.stat().st_size / 2**20:.1f} MiB are dumped; restoring them to see that they can be")
-            await _try(url, part, held, programs)
+            await _try(wanted.superuser or url, part, held, programs)
         file = wanted.folder / f"{stem}{SUFFIX}{SEALED if wanted.recipient else ''}"
         made = await _keep(part, file, held, settings, wanted, programs)
     finally:
@@ -124,7 +128,7 @@ async def _try(url: str, part: Path, held: Contents, programs: Programs) -> None
     async with Beside.open(url) as beside:
         await beside.make(scratch)
         try:
-            found = await _restored(named(url, scratch), part, programs)
+            found = await _restored(named(url, scratch), part, programs, owners=False)
         finally:
             await beside.drop(scratch)
     if different := differences(held, found):
@@ -133,10 +137,10 @@ async def _try(url: str, part: Path, held: Contents, programs: Programs) -> None
         raise NotTheSame(f"restored, it is not the same ({bad}): {'; '.join(different[:20])}")
 
 
-async def _restored(url: str, file: Path, programs: Programs) -> Contents:
+async def _restored(url: str, file: Path, programs: Programs, *, owners: bool) -> Contents:
     """What an empty database holds when a dump has been restored into it."""
     await backups.prepare(url, restoring=True)
-    await programs.restore(url, file)
+    await programs.restore(url, file, owners=owners)
     await backups.prepare(url, restoring=False)
     return await backups.contents(url)
 
@@ -262,15 +266,25 @@ class Restored:
 
 
 async def restore(
-    url: str, file: Path, programs: Programs, tell: Tell, now: datetime, *, replace: str | None = None
+    url: str,
+    file: Path,
+    programs: Programs,
+    tell: Tell,
+    now: datetime,
+    *,
+    replace: str | None = None,
+    superuser: str | None = None,
 ) -> Restored:
     """Bring a backup back as the database of `url`; `replace`: the name of one that holds something, to be sure.
+
+    `superuser`: URL of who does it, on the same server, where the database's own role may not.
 
     Raises EcpError: then nothing was changed.
     """
     held = _held(file)
     name = database_of(url)
-    async with Beside.open(url) as beside:
+    by = superuser or url
+    async with Beside.open(by) as beside:
         exists = await beside.exists(name)
         if exists and replace != name and not await backups.is_empty(url):
             raise BackupRefused(
@@ -279,10 +293,10 @@ async def restore(
         await _check(file)
         fresh = f"{name[:40]}_new_{secrets.token_hex(4)}"
         made = await beside.ensure_roles(held.roles)
-        await beside.make(fresh)
+        await beside.make(fresh, user_of(url) if superuser else None)
         try:
             tell(f"restoring {file.name} into {fresh}")
-            found = await _from_file(named(url, fresh), file, programs)
+            found = await _from_file(named(by, fresh), file, programs, owners=superuser is not None)
             if different := differences(held, found):
                 raise NotTheSame(f"restored, it is not what its manifest says: {'; '.join(different[:20])}")
             former = f"{name[:40]}_before_{now.astimezone(UTC):%Y%m%d%H%M%S}" if exists else None
@@ -295,14 +309,14 @@ async def restore(
     return Restored(found, former, made)
 
 
-async def _from_file(url: str, file: Path, programs: Programs) -> Contents:
+async def _from_file(url: str, file: Path, programs: Programs, *, owners: bool) -> Contents:
     if file.suffix != SEALED:
-        return await _restored(url, file, programs)
+        return await _restored(url, file, programs, owners=owners)
     plain = file.with_suffix(".opened")
     _private(plain)
     try:
         await programs.open(file, plain)
-        return await _restored(url, plain, programs)
+        return await _restored(url, plain, programs, owners=owners)
     finally:
         plain.unlink(missing_ok=True)
 

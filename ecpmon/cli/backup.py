@@ -23,6 +23,12 @@ programs_option = click.option(
     show_envvar=True,
     help="Folder of pg_dump and pg_restore of the server's major version (default: the PATH's).",
 )
+superuser_option = click.option(
+    "--superuser-url",
+    envvar="ECPMON_BACKUP_SUPERUSER_URL",
+    show_envvar=True,
+    help="URL of a superuser of the server, where the database's own role is none: who restores.",
+)
 demo_option = click.option("--demo", is_flag=True, help="Of the demo database, not of production's.")
 
 
@@ -42,10 +48,17 @@ demo_option = click.option("--demo", is_flag=True, help="Of the demo database, n
 @click.option(
     "--no-verify", is_flag=True, help="Do not restore it to see that it can be. It counts as no good one."
 )
+@superuser_option
 @demo_option
 @programs_option
 def backup(
-    folder: Path, keep: int, recipient: str | None, no_verify: bool, demo: bool, programs: Path | None
+    folder: Path,
+    keep: int,
+    recipient: str | None,
+    no_verify: bool,
+    superuser_url: str | None,
+    demo: bool,
+    programs: Path | None,
 ) -> None:
     """Write the database into a file, restore that into a scratch database, and compare every table.
 
@@ -56,7 +69,7 @@ def backup(
     from ecpmon.local.dumping import Programs
 
     settings = load_settings()
-    wanted = Wanted(folder, keep, not no_verify, recipient)
+    wanted = Wanted(folder, keep, not no_verify, recipient, superuser_url)
     work = back_up(
         url_of(settings, demo), settings, wanted, Programs(programs, tell), tell, lambda: datetime.now(UTC)
     )

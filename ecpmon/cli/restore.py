@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from ecpmon.cli import load_settings
-from ecpmon.cli.backup import EXIT_DIFFERS, demo_option, programs_option, tell, url_of
+from ecpmon.cli.backup import EXIT_DIFFERS, demo_option, programs_option, superuser_option, tell, url_of
 
 
 @click.command()
@@ -20,9 +20,12 @@ from ecpmon.cli.backup import EXIT_DIFFERS, demo_option, programs_option, tell, 
     metavar="DATABASE",
     help="The name of the database, where it holds something: it stays, under another name.",
 )
+@superuser_option
 @demo_option
 @programs_option
-def restore(file: Path, replace: str | None, demo: bool, programs: Path | None) -> None:
+def restore(
+    file: Path, replace: str | None, superuser_url: str | None, demo: bool, programs: Path | None
+) -> None:
     """Bring a backup back as the database that ECPMON_DATABASE_URL names.
 
     It is restored beside it, compared with its manifest, and takes its name at the end. Then run `ecpmon migrate`.
@@ -38,6 +41,7 @@ def restore(file: Path, replace: str | None, demo: bool, programs: Path | None) 
         tell,
         datetime.now(UTC),
         replace=replace,
+        superuser=superuser_url,
     )
     try:
         done = asyncio.run(work)

@@ -30,9 +30,13 @@ class Programs:
         command += [f"--snapshot={snapshot}", f"--file={file}", f"--dbname={without_password(url)}"]
         await self._run(command, _environment(url), file)
 
-    async def restore(self, url: str, file: Path) -> None:
-        """Into an empty database; objects are its role's. Raises LocalStackError at the first that cannot be made."""
-        command = [self._find("pg_restore"), "--no-owner", "--exit-on-error", "--no-password"]
+    async def restore(self, url: str, file: Path, *, owners: bool) -> None:
+        """Into an empty database. Raises LocalStackError at the first object that cannot be made.
+
+        `owners`: objects are whose they were, else of the role of `url`.
+        """
+        command = [self._find("pg_restore"), "--exit-on-error", "--no-password"]
+        command += [] if owners else ["--no-owner"]
         command += [f"--dbname={without_password(url)}", str(file)]
         await self._run(command, _environment(url), None)
 
@@ -102,6 +106,11 @@ def without_password(url: str) -> str:
 def named(url: str, database: str) -> str:
     """The URL of another database of the same server."""
     return urlunsplit(urlsplit(url)._replace(path=f"/{database}"))
+
+
+def user_of(url: str) -> str | None:
+    user = urlsplit(url).username
+    return unquote(user) if user else None
 
 
 def database_of(url: str) -> str:

@@ -174,8 +174,10 @@ class Beside:
             )
         )
 
-    async def make(self, name: str) -> None:
-        await self._connection.execute(f"CREATE DATABASE {_checked(name)} TEMPLATE template0")
+    async def make(self, name: str, owner: str | None = None) -> None:
+        """`owner`: whose it is; None: ours."""
+        of = f" OWNER {_checked(owner)}" if owner else ""
+        await self._connection.execute(f"CREATE DATABASE {_checked(name)}{of} TEMPLATE template0")
 
     async def drop(self, name: str) -> None:
         await self._connection.execute(f"DROP DATABASE IF EXISTS {_checked(name)} WITH (FORCE)")
@@ -218,6 +220,12 @@ async def prepare(url: str, *, restoring: bool) -> None:
     try:
         with wrap_errors():
             if restoring:
+                if not await connection.fetchval(
+                    "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"
+                ):
+                    raise BackupRefused(
+                        "a TimescaleDB is restored by a superuser only; name one by ECPMON_BACKUP_SUPERUSER_URL"
+                    )
                 await connection.execute("CREATE EXTENSION IF NOT EXISTS timescaledb")
             await connection.execute(f"SELECT timescaledb_{'pre' if restoring else 'post'}_restore()")
             if not restoring:

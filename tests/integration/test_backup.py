@@ -20,7 +20,7 @@ import pytest
 from pydantic import SecretStr
 
 from ecpmon.app.backup import NotTheSame, Wanted, back_up, restore, told
-from ecpmon.errors import LocalStackError
+from ecpmon.errors import EcpError, LocalStackError
 from ecpmon.local.dumping import Programs, database_of, named, without_password
 from ecpmon.local.packages import Binaries
 from ecpmon.model.ingest import Batch
@@ -33,7 +33,9 @@ from ecpmon.storage.backups import Backups, differences
 from ecpmon.storage.database import Database
 from ecpmon.storage.fast_windows import PgFastWindows
 from ecpmon.storage.ingest import IngestStore
+from ecpmon.storage.migrations import migrate
 from ecpmon.storage.roles import Login, ensure_roles
+from tests.conftest import PostgresServer
 from tests.integration.conftest import T0, MakeTenant
 from tests.processes import bound
 
@@ -266,6 +268,34 @@ async def test_two_at_once_are_not_made_in_one_folder(held: Held, programs: Prog
     [refused] = [each for each in results if isinstance(each, LocalStackError)]
     assert "another backup is being made" in refused.message
     assert len(list(tmp_path.glob("*.dump"))) == 1
+
+
+async def test_a_role_that_is_no_superuser_has_one_try_its_backup_and_bring_it_back(
+    postgres_server: PostgresServer, programs: Programs, tmp_path: Path
+) -> None:
+    cluster = postgres_server.cluster
+    cluster.psql(
+        "postgres",
+        "CREATE ROLE owner_of_one LOGIN PASSWORD 'x'",
+        "CREATE DATABASE owned OWNER owner_of_one TEMPLATE template0",
+    )
+    url, superuser = f"postgresql://owner_of_one:x@127.0.0.1:{cluster.port}/owned", cluster.dsn("postgres")
+    database = Database(url)
+    await migrate(database)
+    wanted = Wanted(tmp_path, superuser=superuser)
+    made = await back_up(url, Settings(), wanted, programs, quiet, clock())
+    assert made.verified
+    await database.execute("DELETE FROM input_bounds")
+    await database.close()
+    with pytest.raises(EcpError):
+        await restore(url, made.file, programs, quiet, NOW, replace="owned")
+    done = await restore(url, made.file, programs, quiet, NOW, replace="owned", superuser=superuser)
+    assert done.former is not None
+    assert differences(made.contents, await backups.contents(url)) == []
+    # What is restored is its own: it stores, and goes on with migrations.
+    await Backups(database).note("x.dump", NOW, NOW, 1, "0" * 64, verified=True)
+    assert await migrate(database) == 0
+    await database.close()
 
 
 @pytest.fixture
