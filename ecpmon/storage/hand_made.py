@@ -119,9 +119,9 @@ class HandMade:
         if not instants:
             return []
         locked = await self._timelines.lock(connection, [tenant])
-        rows = await connection.fetch(self._sql["evidence_at"], tenant, instants)
-        values = list(evidence_values(rows))
         between = instants[0], instants[-1]
+        rows = await connection.fetch(self._sql["evidence_at"], tenant, instants, *between)
+        values = list(evidence_values(rows))
         return await self._timelines.relay(connection, tenant, values, between, locked, gone=gone)
 
 

@@ -110,6 +110,8 @@ class LateEvidence:
             [first for first, _ in late.values()],
             [last for _, last in late.values()],
             self._most_read + 1,
+            min(first for first, _ in late.values()),
+            max(last for _, last in late.values()),
         )
         return [
             r["tenant"] for r in rows

@@ -217,6 +217,8 @@ class PgMonitoringStore:
             error_rate_at,
             raw_since,
             COMPONENT_LABEL,
+            min((o.start for o in outages), default=raw_since),
+            max((o.end for o in outages), default=raw_since),
         )
         services: dict[int, list[str]] = {}
         for r in rows:

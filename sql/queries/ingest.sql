@@ -17,12 +17,13 @@ UPDATE availability_heads SET held_until = NULL WHERE tenant = $1
 
 -- name: late_cost
 -- What late evidence of the tenants $1, from $2 to $3, would cost: outages and gaps whose sums follow, and frames that are
--- read again, $4 at most.
+-- read again, $4 at most. All of it lies between $5 and $6, so that no other days are planned with.
 SELECT x.tenant, coalesce(l.entries_before - f.entries_before + 1, 0) AS following,
-       (SELECT count(*) FROM (SELECT FROM frames r WHERE r.tenant = x.tenant AND r.ts >= x.first AND r.ts <= x.last
+       (SELECT count(*) FROM (SELECT FROM frames r WHERE r.tenant = x.tenant AND r.ts >= x.first AND r.ts <= x.last AND r.ts >= $5 AND r.ts <= $6
                               LIMIT $4) AS read)
        + (SELECT coalesce(sum(p.instants), 0)::bigint FROM packed_hours p
-          WHERE p.tenant = x.tenant AND p.hour > x.first - INTERVAL '1 hour' AND p.hour <= x.last) AS frames
+          WHERE p.tenant = x.tenant AND p.hour > x.first - INTERVAL '1 hour' AND p.hour <= x.last
+            AND p.hour > $5::timestamptz - INTERVAL '1 hour' AND p.hour <= $6) AS frames
 FROM unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[]) AS x (tenant, first, last)
 LEFT JOIN LATERAL (
   SELECT s.entries_before FROM availability_sums s WHERE s.tenant = x.tenant ORDER BY s.starts DESC LIMIT 1
@@ -184,10 +185,9 @@ WHERE q.job = 'hand_made' AND NOT EXISTS (SELECT FROM evidence_dirty e WHERE e.t
 
 -- name: evidence_at
 -- Evidence values of one tenant at the instants $2; of two values of one instant the later accepted comes later.
--- These are near each other.
+-- These are near each other, from $3 to $4.
 SELECT f.ts, s.data_source, s.metric_name, coalesce(s.labels->>'service', '') AS component, f.value
-FROM (SELECT min(ts) AS first, max(ts) AS last FROM unnest($2::timestamptz[]) AS a (ts)) AS a
-CROSS JOIN LATERAL samples_of($1, a.first, a.last + INTERVAL '1 microsecond') f JOIN series s ON s.id = f.series
+FROM samples_of($1, $3, $4::timestamptz + INTERVAL '1 microsecond') f JOIN series s ON s.id = f.series
 WHERE f.ts = ANY($2::timestamptz[])
   AND {evidence of=s}
 ORDER BY f.ts, f.seq

@@ -76,8 +76,7 @@ samples_of($1, $2, $3)
 -- part: in_open_buckets
 (
       SELECT r.ts, r.seq, r.series, r.value FROM open AS o CROSS JOIN LATERAL (
-        SELECT ts, seq, series, value FROM samples_of($1, o.bucket, o.bucket + INTERVAL '5 minutes')
-        WHERE ts >= $2 AND ts < $3 OFFSET 0
+        SELECT ts, seq, series, value FROM samples_within($1, o.bucket, o.bucket + INTERVAL '5 minutes', $2, $3) OFFSET 0
       ) AS r
     )
 
@@ -222,7 +221,7 @@ FROM (
   CROSS JOIN LATERAL (
     SELECT r.ts, r.seq, r.series, r.samples,
            sum(cardinality(r.series)) OVER (ORDER BY r.ts DESC, r.seq DESC) - cardinality(r.series) AS before
-    FROM newest_frames(a.tenant, greatest(a.since, $6), $4, $7) AS r WHERE w.wanted IS NOT NULL
+    FROM newest_within(a.tenant, a.since, $4, $7, $6) AS r WHERE w.wanted IS NOT NULL
   ) AS n
   WHERE n.before < $8 AND n.series && w.wanted
 ) AS f
@@ -242,7 +241,7 @@ CROSS JOIN LATERAL (
 ) AS s
 CROSS JOIN LATERAL (
   SELECT f.ts, f.samples[array_position(f.series, s.id)] AS value
-  FROM newest_frames(a.tenant, greatest(a.since, $5), $4, $6) AS f
+  FROM newest_within(a.tenant, a.since, $4, $6, $5) AS f
   WHERE s.id = ANY(f.series) AND f.samples[array_position(f.series, s.id)] BETWEEN -1e100 AND 1e100
   ORDER BY f.ts DESC, f.seq DESC LIMIT 1
 ) AS n
@@ -282,12 +281,12 @@ ORDER BY (data_source = $3) DESC, id LIMIT $4
 
 -- name: causes
 -- What was wrong in the first minutes of the outages from $2 to $3 of tenant $1, by source $4: services that said 0, and
--- an error rate of at least $5 (NULL: does not count). From raw samples where there are some ($6 on), else from rollups.
+-- an error rate of at least $5 (NULL: does not count). All of them lie between $8 and $9. From raw samples where there are some ($6 on), else from rollups.
 SELECT i.place, c.service, c.service IS NULL AS errors
 FROM unnest($2::timestamptz[], $3::timestamptz[]) WITH ORDINALITY AS i (starts, ends, place)
 CROSS JOIN LATERAL (
   SELECT s.labels->>$7 AS service
-  FROM samples_of($1, i.starts, least(i.ends, i.starts + INTERVAL '2 minutes')) f JOIN series s ON s.id = f.series
+  FROM samples_within($1, i.starts, least(i.ends, i.starts + INTERVAL '2 minutes'), $8, $9) f JOIN series s ON s.id = f.series
   WHERE i.starts >= $6 AND s.data_source = $4
     AND CASE WHEN s.metric_name = 'up' THEN s.labels ? $7 AND f.value = 0
              WHEN s.metric_name = 'error_rate' THEN s.labels = '{}' AND f.value >= $5 ELSE false END
@@ -403,9 +402,9 @@ WITH found AS MATERIALIZED (
   FROM (
     SELECT DISTINCT ON (d.tenant, d.bucket, f.series, f.ts) d.tenant, d.bucket, f.series, f.value
     FROM unnest($1::bigint[], $2::timestamptz[]) AS d (tenant, bucket)
-    CROSS JOIN LATERAL samples_of(d.tenant, d.bucket, d.bucket + INTERVAL '5 minutes') AS f
+    CROSS JOIN LATERAL samples_within(d.tenant, d.bucket, d.bucket + INTERVAL '5 minutes', $3, $4) AS f
     -- Older rows may hold values that no sum can hold (`model.samples.LARGEST`), and NaN where a series ended.
-    WHERE f.ts >= $3 AND f.ts < $4 AND f.value BETWEEN -1e100 AND 1e100
+    WHERE f.value BETWEEN -1e100 AND 1e100
     ORDER BY d.tenant, d.bucket, f.series, f.ts, f.seq DESC
   ) merged
   GROUP BY bucket, tenant, series
@@ -425,8 +424,7 @@ WITH suspects AS MATERIALIZED (
 ), said AS MATERIALIZED (
   SELECT DISTINCT ON (d.bucket, f.series, f.ts) d.tenant, d.data_source, d.bucket, f.series, s.metric_name, f.ts, f.value
   FROM suspects d CROSS JOIN LATERAL (
-    SELECT ts, seq, series, value FROM samples_of(d.tenant, d.bucket, d.bucket + INTERVAL '5 minutes')
-    WHERE ts >= $3 AND ts < $4 OFFSET 0
+    SELECT ts, seq, series, value FROM samples_within(d.tenant, d.bucket, d.bucket + INTERVAL '5 minutes', $3, $4) OFFSET 0
   ) AS f JOIN series s ON s.id = f.series
   WHERE s.tenant = d.tenant AND s.data_source = d.data_source AND s.labels = '{}'
     AND s.metric_name IN ('up', 'error_rate', 'response_time') AND f.value BETWEEN -1e100 AND 1e100

@@ -70,8 +70,8 @@ WHERE tenant = ANY($1::bigint[]) AND metric_name = ANY($2::text[])
 -- values of one instant the one accepted last comes last.
 SELECT e.n, f.series, array_agg(f.ts ORDER BY f.ts, f.seq) AS at, array_agg(f.value ORDER BY f.ts, f.seq) AS values
 FROM unnest($1::bigint[], $2::timestamptz[], $3::timestamptz[]) WITH ORDINALITY AS e (tenant, starts, ends, n)
-CROSS JOIN LATERAL samples_of(e.tenant, e.starts, e.ends) AS f
-WHERE f.series = ANY($4::int[]) AND f.ts >= $5 AND f.ts < $6
+CROSS JOIN LATERAL samples_within(e.tenant, e.starts, e.ends, $5, $6) AS f
+WHERE f.series = ANY($4::int[])
 GROUP BY e.n, f.series
 
 -- name: before

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from ecpmon.errors import EcpError
 from ecpmon.model.ingest import Batch
 from ecpmon.model.samples import Frame, Sample, SeriesKey, Source
 from ecpmon.model.tenants import Tenant
@@ -232,7 +233,7 @@ async def everything_read(database: Database, tenant: Tenant, end: datetime) -> 
         "latest_of": await store.latest_of(since, ["a", "b"], end),
         "newest": sorted(await store.newest(since, ["a", "up"], end)),
         "evidence": await database.fetch(sql["raw_evidence"], tenant.key, T0, end),
-        "evidence_at": await database.fetch(sql["evidence_at"], tenant.key, [T0, T0 + hour]),
+        "evidence_at": await database.fetch(sql["evidence_at"], tenant.key, [T0, T0 + hour], T0, T0 + hour),
         "said_before": await database.fetchval(sql["said_before"], tenant.key, T0 + hour),
         # Of two values of one instant the last counts.
         "readings": {
@@ -376,3 +377,27 @@ async def test_chunks_are_made_ahead_and_emptied_ones_give_their_files_back(
     found = {r["hypertable_name"]: r["range_start"] for r in rows}
     assert len(found) == len(rows) == 2
     assert found["frames"] == datetime.fromisoformat("2031-05-06T00:00:00Z")
+
+
+async def test_who_stores_tomorrow_for_long_stops_nobody_once_its_chunk_was_made_ahead(
+    database: Database, make_tenant: MakeTenant
+) -> None:
+    """TimescaleDB has everybody wait for a transaction that made a chunk, who would make any."""
+    tenant = await make_tenant(source=Source.PUSH)
+    sql = "INSERT INTO frames (ts, tenant, series, samples) VALUES ($1, $2, '{}', '{}')"
+    today = datetime.fromisoformat("2031-05-05T12:00:00Z")
+
+    async def stored_beside(day: datetime, other: datetime) -> bool:
+        async with database.transaction() as long:
+            await long.execute(sql, day, tenant.key)
+            try:
+                async with database.transaction() as short:
+                    await short.execute("SET LOCAL lock_timeout = '200ms'")
+                    await short.execute(sql, other, tenant.key)
+            except EcpError:
+                return False
+        return True
+
+    assert not await stored_beside(today + timedelta(days=10), today + timedelta(days=20))
+    await Upkeep(database).make_ahead(today)
+    assert await stored_beside(today + timedelta(days=1), today + timedelta(days=30))
