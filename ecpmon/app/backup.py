@@ -185,15 +185,20 @@ def told(settings: Settings) -> dict[str, Any]:
         elif name.endswith(_HEADERS):
             found[name] = dict.fromkeys(value, "(set, not told)")
         else:
-            found[name] = _without_userinfo(str(value))
+            found[name] = _place(str(value))
     return found
 
 
-def _without_userinfo(text: str) -> str:
+def _place(text: str) -> str:
+    """A URL as far as its host: whoever knows the rest of a webhook's may use it."""
     scheme, separator, rest = text.partition("://")
-    if not separator or "@" not in rest.partition("/")[0]:
+    if not separator:
         return text
-    return f"{scheme}://…@{rest.partition('@')[2]}"
+    host, slash, path = rest.partition("/")
+    if "@" in path:  # a password may hold a slash: what is the host is not known
+        return f"{scheme}://…"
+    _, at, place = host.rpartition("@")
+    return f"{scheme}://{'…@' if at else ''}{place}{'/…' if path else slash}"
 
 
 def _sha256(file: Path) -> str:

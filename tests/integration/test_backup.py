@@ -333,10 +333,13 @@ def test_no_secret_is_told_of_the_configuration(monkeypatch: pytest.MonkeyPatch)
         database_url=SecretStr(f"postgresql://a:{secret}@h/d"),
         smtp_password=SecretStr(secret),
         prometheus_headers={"Authorization": secret},
+        deadman_url=f"https://ping.example.com/{secret.replace(' ', '-')}",
         port=8002,
     )
     found = told(settings)
     assert secret not in json.dumps(found)
+    assert "correct-horse" not in json.dumps(found)
+    assert found["deadman_url"] == "https://ping.example.com/…"
     assert found["port"] == "8002"
     assert found["prometheus_headers"] == {"Authorization": "(set, not told)"}
 
