@@ -36,14 +36,18 @@ _APART = (
     "collectors/natives.py", "collectors/promclient.py", "collectors/prometheus.py",
     "collectors/profiles.py", "collectors/promql.py", "collectors/questions.py", "collectors/rules.py",
     "collectors/simulator.py", "identity/issuer.py", "identity/keys.py", "orchestrator/alertmanager.py",
-    "orchestrator/catalogue.py", "orchestrator/deployers", "orchestrator/deployments.py",
-    "orchestrator/rightsizing.py", "orchestrator/simulated.py", "sla/burn.py", "statements/look.py",
+    "orchestrator/catalogue.py", "orchestrator/deployers/git.py",
+    "orchestrator/rightsizing.py", "sla/burn.py", "statements/look.py",
     "statements/pages.py", "statements/shapes.py", "statements/terms.py", "storage/bus.py",
     "storage/contracts.py", "storage/faults.py", "storage/migrations.py", "storage/monitoring.py",
     "storage/queries.py", "storage/roles.py",
     # What is found in a manifest is an object with a code; its sentences are put into Korean elsewhere, if at all.
     "orchestrator/validation",
 )  # fmt: skip
+
+
+# What deployments log: the function, and which of its arguments is told.
+_LOGGED = frozenset({("_say", 2), ("_end", 2), ("tell", 1), ("progress", 1), ("Outcome", 2)})
 
 
 @dataclass
@@ -80,6 +84,7 @@ def templates() -> dict[str, str]:
         for message in _messages(place[0]):
             _note(message, place, found)
     done = set[tuple[str, int]]()
+    found.helpers |= _LOGGED
     while found.helpers - done:  # a helper may be called by another, whose callers are known only then
         name, number = (found.helpers - done).pop()
         done.add((name, number))

@@ -49,7 +49,7 @@ from ecpmon.api.following import DeploymentStep
 from ecpmon.api.manifests import Finding, ResourceSummary, Standard
 from ecpmon.api.paths import path_name
 from ecpmon.api.routing import Permission, Routes
-from ecpmon.api.sockets import given_back_on_error, opened
+from ecpmon.api.sockets import given_back_on_error, hears_korean, opened
 from ecpmon.api.times import JsonTime
 from ecpmon.errors import (
     BudgetExhausted,
@@ -60,6 +60,7 @@ from ecpmon.errors import (
     NotFound,
     Overloaded,
 )
+from ecpmon.korean.templates import translated
 from ecpmon.model.deployments import REPORTED, DeploymentRecord, DeploymentStatus
 from ecpmon.model.tenants import Tenant, TenantStatus
 from ecpmon.openapi.declaring import Query, TypedDict, read_query
@@ -295,6 +296,7 @@ async def deployments(request: web.Request) -> web.Response:
 
 
 async def _document(request: web.Request, tenant: Tenant, record: DeploymentRecord) -> DeploymentShown:
+    told = translated if speaks_korean(request) else str
     return {
         "tenant_id": record.tenant_id,
         "deployment_id": record.deployment_id,
@@ -302,7 +304,7 @@ async def _document(request: web.Request, tenant: Tenant, record: DeploymentReco
         "status": standing_of(record),
         "progress": record.progress,
         "phase": phase_of(record),
-        "message": record.message,
+        "message": told(record.message),
         "created_resources": created(record),
         "pending_resources": pending(record),
         "created_at": record.created_at,
@@ -312,7 +314,7 @@ async def _document(request: web.Request, tenant: Tenant, record: DeploymentReco
         "forced_because": record.forced_because,
         **await burned_by(request, tenant, record),
         "logs": [
-            {"timestamp": line.at, "level": line.level, "message": line.message} for line in record.logs
+            {"timestamp": line.at, "level": line.level, "message": told(line.message)} for line in record.logs
         ],
     }
 
@@ -353,6 +355,7 @@ async def follow(request: web.Request) -> web.StreamResponse:
         return found
 
     record = await ask()
-    place = backend.hub.follow(session_of(request, record.tenant, record.tenant_id), record, ask)
+    session, korean = session_of(request, record.tenant, record.tenant_id), hears_korean(request)
+    place = backend.hub.follow(session, record, ask, korean=korean)
     with given_back_on_error(place):
         return await opened(request, place, None)  # nothing is asked of the client

@@ -139,9 +139,11 @@ class Hub:
         self._heard[session.tenant] += 1
         return Listening(self, listener, session, broadcast)
 
-    def follow(self, session: Session, record: DeploymentRecord, ask: Ask) -> Following:
+    def follow(
+        self, session: Session, record: DeploymentRecord, ask: Ask, *, korean: bool = False
+    ) -> Following:
         """A place among those who are told the steps of a deployment, which `ask` reads. Raises as `listen`."""
-        listener, key = AlertListener(), key_of(record)
+        listener, key = AlertListener(korean=korean), key_of(record)
         self._let_in(listener, session)
         broadcast = self._followed.get(key)
         if broadcast is None:

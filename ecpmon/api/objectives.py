@@ -334,16 +334,16 @@ async def _suspect(
     if objective.histogram is not None:  # a native one is a counter of that name
         subjects.add(counter_subject(objective.histogram.metric))
     found = await backend_of(request).faults.of_tenant(tenant, since)
-    return [_suspected(fault) for fault in found if fault.subject in subjects]
+    return [_suspected(request, fault) for fault in found if fault.subject in subjects]
 
 
-def _suspected(fault: Fault) -> Suspect:
+def _suspected(request: web.Request, fault: Fault) -> Suspect:
     return {
         "source": fault.source,
         "subject": fault.subject,
         "first_at": fault.first_at,
         "last_at": fault.last_at,
-        "reason": fault.reason,
+        "reason": said_to(request.headers, fault.reason),
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, Final, TypeVar, Unpack
+from typing import Annotated, Any, Final, Literal, TypeVar, Unpack
 
 from aiohttp import web
 from pydantic import Field
@@ -66,6 +66,9 @@ class Route:
 class SocketQuery(Query):
     demo: Annotated[
         Flag | None, Field(description="As `X-Demo-Mode`: a browser can set no header on a socket.")
+    ] = None
+    language: Annotated[
+        Literal["en", "ko"] | None, Field(description="Of what is told; else `Accept-Language` says it.")
     ] = None
 
 

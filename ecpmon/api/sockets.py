@@ -20,6 +20,8 @@ from aiohttp.http import WS_KEY, WebSocketReader
 from ecpmon.api.connections import Connection, Say
 from ecpmon.api.errors import speaks_korean
 from ecpmon.api.places import Place
+from ecpmon.api.routing import SocketQuery
+from ecpmon.openapi.declaring import read_query
 from ecpmon.serving import request_id_of
 
 BEARER_PROTOCOL: Final = "bearer"
@@ -81,6 +83,15 @@ _COMPARED: Final = (
 )
 
 
+def hears_korean(request: web.Request) -> bool:
+    """Whether a socket is told what it is told in Korean: by its `language`, else by `Accept-Language`.
+
+    Raises ValidationFailed.
+    """
+    language = read_query(request, SocketQuery).language
+    return speaks_korean(request) if language is None else language == "ko"
+
+
 async def taken(request: web.Request, place: Place[Any, Any, Any] | None, say: Say | None) -> Connection:
     if not all(request.headers.get(name, "").isascii() for name in _COMPARED):
         raise web.HTTPBadRequest(text="the handshake has bytes that are no ASCII")
@@ -94,7 +105,7 @@ async def taken(request: web.Request, place: Place[Any, Any, Any] | None, say: S
         raise HungUp
     transport.write(_switching(request.headers["Sec-WebSocket-Key"], ready.protocol))
     connection = Connection(
-        transport, request.app, request_id_of(request), place, say, korean=speaks_korean(request)
+        transport, request.app, request_id_of(request), place, say, korean=hears_korean(request)
     )
     transport.set_protocol(connection)
     protocol.set_parser(cast(WebSocketReader, connection))

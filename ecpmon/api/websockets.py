@@ -34,7 +34,6 @@ from ecpmon.api.common import (
 )
 from ecpmon.api.connections import CLOSE_GRACE
 from ecpmon.api.context import CONTEXT, Backend
-from ecpmon.api.errors import speaks_korean
 from ecpmon.api.events import message_of_event
 from ecpmon.api.feeds import WINDOW
 from ecpmon.api.fleet import FLEET, Look
@@ -42,7 +41,7 @@ from ecpmon.api.live import Subscription
 from ecpmon.api.places import Listening, Overseeing, Watching
 from ecpmon.api.routing import Permission, Routes
 from ecpmon.api.sessions import ALL_TENANTS
-from ecpmon.api.sockets import given_back_on_error, opened
+from ecpmon.api.sockets import given_back_on_error, hears_korean, opened
 from ecpmon.api.subscriptions import Subscribe, only_ping, take
 from ecpmon.api.summary import rows_of
 from ecpmon.errors import EcpError, MonitoringUnavailable, TenantNotFound
@@ -171,7 +170,7 @@ async def alerts(request: web.Request) -> web.StreamResponse:
     """Alerts of a tenant: first what is firing, then every change. `Accept-Language` says in which language."""
     tenant = await tenant_of(request)
     backend, session = backend_of(request), session_of(request, tenant.key, tenant.tenant_id)
-    place = backend.hub.listen(session, korean=speaks_korean(request))
+    place = backend.hub.listen(session, korean=hears_korean(request))
     with given_back_on_error(place):
         await _still_there(request, tenant)
         place.outbox.begin_with(map(message_of_event, await _firing(backend, tenant)))

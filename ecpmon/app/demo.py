@@ -29,9 +29,13 @@ TENANTS: Final[tuple[dict[str, Any], ...]] = (
 )
 
 
-async def ensure_demo_tenants(api: str, tell: Callable[[str], None]) -> list[str]:
-    """Create and deploy what is missing; the ids of the tenants newly deployed. Raises LocalStackError."""
-    deployed: list[str] = []
+async def ensure_demo_tenants(
+    api: str, tell: Callable[[str], None], before: Callable[[str], None] = lambda _: None
+) -> None:
+    """Create and deploy what is missing; `before` hears of each that is deployed for the first time.
+
+    Raises LocalStackError.
+    """
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=20)) as session:
         for tenant in TENANTS:
             name = tenant["tenant_id"]
@@ -40,11 +44,10 @@ async def ensure_demo_tenants(api: str, tell: Callable[[str], None]) -> list[str
                 await _call(session, "POST", f"{api}/api/v1/tenants/", tenant, {201, 409})
                 known = {"status": "pending"}
             if known.get("status") == "pending":
+                before(name)
                 tell(f"deploying {name} into the simulator")
                 body = {"include_monitoring": True, "enable_sla_tracking": True, "failure_scenarios": False}
                 await _call(session, "POST", f"{api}/api/v1/simulator/deploy/{name}", body, {200, 201, 202})
-                deployed.append(name)
-    return deployed
 
 
 async def _call(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from ecpmon.storage.database import Database
 from ecpmon.storage.ingest import IngestStore
 from ecpmon.storage.tenants import PgTenantStore
 from ecpmon.storage.upkeep import Upkeep
+from ecpmon.wire import rfc3339
 
 INTERVAL: Final = timedelta(seconds=60)
 _CHUNK: Final = 4_000
@@ -30,12 +31,14 @@ async def import_history(
     simulator_url: str,
     duration: timedelta,
     tell: Callable[[str, int], None],
-    tenant_ids: list[str] | None = None,
+    tenant_ids: Collection[str] | None = None,
+    end: datetime | None = None,
 ) -> int:
-    """Store `duration` of the simulated past of the tenants deployed there; the number of observations.
+    """Store `duration` of the simulated past of the tenants deployed there, up to `end` (None: now); the number of
+    observations.
 
     `tell(tenant_id, observations)` reports progress. Raises SimulatorUnavailable, DatabaseUnavailable. Doing it
-    twice changes nothing.
+    twice up to the same instant changes nothing.
     """
     database = Database(database_url, name="ecpmon-history")
     try:
@@ -45,7 +48,7 @@ async def import_history(
             if t.deployed_to == "simulator" and (tenant_ids is None or t.tenant_id in tenant_ids)
         }
         importer = _Importer(database, tenants, tell)
-        async for line in _lines(simulator_url, duration, sorted(tenants)):
+        async for line in _lines(simulator_url, duration, sorted(tenants), end):
             await importer.take(line)
         await importer.finish()
         return importer.total
@@ -97,11 +100,14 @@ class _Importer:
             self._tell("rollups", self.total)
 
 
-async def _lines(simulator_url: str, duration: timedelta, tenants: list[str]) -> AsyncIterator[bytes]:
+async def _lines(
+    simulator_url: str, duration: timedelta, tenants: list[str], end: datetime | None
+) -> AsyncIterator[bytes]:
     body = {
         "duration_seconds": int(duration.total_seconds()),
         "interval_seconds": int(INTERVAL.total_seconds()),
         "tenants": tenants,
+        **({} if end is None else {"end": rfc3339(end)}),
     }
     timeout = aiohttp.ClientTimeout(total=None, sock_read=60)
     try:

@@ -6,13 +6,14 @@ import asyncio
 import os
 import signal
 from collections import deque
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from rich.console import Console
 
 from ecpmon.app.demo import ensure_demo_tenants
 from ecpmon.app.history import import_history
+from ecpmon.app.past import Past
 from ecpmon.local.grafana import PORT as GRAFANA_PORT
 from ecpmon.local.grafana import how_to_start
 from ecpmon.local.ports import PortPlan
@@ -43,9 +44,10 @@ async def up(
         if command := how_to_start(data_dir("grafana"), urls.prometheus, ports.postgres):
             console.print(f"Grafana is installed; this starts it on port {GRAFANA_PORT}:", soft_wrap=True)
             console.print(command, soft_wrap=True, markup=False, highlight=False)
-        fresh = await ensure_demo_tenants(urls.api, console.print)
-        if history is not None:
-            await _past(stack, fresh, history, console)
+        past = Past(stack.instance.folder, history, datetime.now(UTC))
+        await ensure_demo_tenants(urls.api, console.print, past.promise)
+        if history is not None and not await _until(asyncio.create_task(_tell(stack, past, console)), stop):
+            return
         watching = asyncio.create_task(watch(urls, stop, messages, console))
         try:
             await stack.run_until(stop)
@@ -71,20 +73,25 @@ async def _until(task: asyncio.Task[object], stop: asyncio.Event) -> bool:
     return False
 
 
-async def _past(stack: LocalStack, fresh: list[str], history: timedelta, console: Console) -> None:
-    if not fresh:
+async def _tell(stack: LocalStack, past: Past, console: Console) -> None:
+    owed = past.owed()
+    if owed is None:
         console.print("the tenants have their history already")
         return
-    days = history / timedelta(days=1)
-    with console.status(f"the simulator tells its last {days:g} days …") as status:
-        total = await import_history(
-            stack.database_url,
-            stack.urls.simulator,
-            history,
-            lambda what, count: status.update(f"{what}: {count:,} observations stored"),
-            fresh,
+    days = owed.duration / timedelta(days=1)
+    with console.status(f"the simulator tells {days:g} days up to {owed.end:%Y-%m-%d %H:%M} UTC …") as status:
+        total = await past.pay(
+            owed,
+            lambda owed: import_history(
+                stack.database_url,
+                stack.urls.simulator,
+                owed.duration,
+                lambda what, count: status.update(f"{what}: {count:,} observations stored"),
+                owed.tenants,
+                owed.end,
+            ),
         )
-    console.print(f"{total:,} observations of the past {days:g} days are stored")
+    console.print(f"{total:,} observations of a past of {days:g} days are stored")
 
 
 class _Progress:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -19,6 +19,11 @@ _ROW: Final = (
     Column("for", "duration"),
     Column("rule", "rule_id"),
 )
+# Of a change that is told.
+_TOLD: Final = tuple(
+    Column(name, name)
+    for name in ("timestamp", "alert_name", "status", "severity", "current_value", "threshold", "message")
+)
 
 
 @click.command()
@@ -33,10 +38,13 @@ def alerts(to: Remote, tenant_id: str, active: bool, follow: bool) -> None:
             found = client.get_active_alerts(tenant_id) if active else client.get_alerts(tenant_id)
             to.show(found, found["alerts"], _ROW)
             return
+        followed = to.following(_TOLD, _line)
         with client.alerts(tenant_id) as messages:
             for message in messages:
-                value = "" if message["current_value"] is None else f" ({message['current_value']:g})"
-                click.echo(
-                    f"{instant(message['timestamp'])}  {message['status']:8}  {message['severity']:8}  "
-                    f"{message['message']}{value}"
-                )
+                followed.show(message)
+
+
+def _line(message: Any) -> str:
+    value = "" if message["current_value"] is None else f" ({message['current_value']:g})"
+    told = f"{message['status']:8}  {message['severity']:8}  {message['message']}{value}"
+    return f"{instant(message['timestamp'])}  {told}"

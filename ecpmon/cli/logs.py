@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -10,6 +10,10 @@ from ecpmon.cli.remote import Remote, remote
 from ecpmon.cli.shown import Column, instant
 
 _ROW: Final = (Column("time", "timestamp", instant), Column("level", "level"), Column("message", "message"))
+# What was logged has a time and a level, a step has a phase and how far it is.
+_STEP: Final = tuple(
+    Column(name, name) for name in ("timestamp", "level", "phase", "progress", "status", "message")
+)
 _RECENT: Final = 100
 
 
@@ -26,8 +30,20 @@ def logs(to: Remote, tenant_id: str, deployment: str | None, follow: bool) -> No
         if found is None:
             which = f"no deployment {deployment}" if deployment else "no deployment"
             raise click.ClickException(f"{tenant_id} has had {which}; `ecpmon deploy {tenant_id}` begins one")
-        to.show(found, found["logs"], _ROW)
-        if follow and found["finished_at"] is None:
+        if not follow:
+            to.show(found, found["logs"], _ROW)
+            return
+        followed = to.following(_STEP, _line)
+        for said in found["logs"]:
+            followed.show(said)
+        if found["finished_at"] is None:
             with client.follow_deployment(found["deployment_id"]) as steps:
                 for step in steps:
-                    click.echo(f"{step['progress']:3} %  {step['phase']}: {step['message']}")
+                    followed.show(step)
+
+
+def _line(told: Any) -> str:
+    """What was logged, or a step."""
+    if "progress" in told:
+        return f"{told['progress']:3} %  {told['phase']}: {told['message']}"
+    return f"{instant(told['timestamp'])}  {told['level']:8}  {told['message']}"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from ecpmon.cli.shown import SHAPES, Column, show
+from ecpmon.cli.shown import SHAPES, Column, Followed, show
 
 if TYPE_CHECKING:
     from ecpmon.client import ECPClient, ECPError
@@ -63,6 +63,9 @@ class Remote:
 
     def show(self, document: Any, rows: Iterable[Any], columns: Sequence[Column]) -> None:
         show(document, rows, columns, self.shape)
+
+    def following(self, columns: Sequence[Column], line: Callable[[Any], str]) -> Followed:
+        return Followed(self.shape, columns, line)
 
     def done(self, document: Any, sentence: str) -> None:
         """Of what was changed: a sentence for people, the answer for programs."""

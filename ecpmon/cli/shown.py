@@ -1,5 +1,8 @@
 """How an answer is shown: a table for people, or the answer itself as JSON, YAML or CSV for programs.
 
+What goes on (`Followed`) is shown message by message: lines for people, a line of JSON, a document of YAML or a row of
+CSV for programs, each written out at once.
+
 Tables and CSV have the same columns; CSV has the values as the API says them, a table as people read them. Status is
 never told by colour alone, and there is no colour where nobody sees it (a pipe, `NO_COLOR`).
 """
@@ -77,6 +80,32 @@ def show(document: Any, rows: Iterable[Any], columns: Sequence[Column], shape: s
         click.echo(_as_csv(rows, columns), nl=False)
     else:
         _table(rows, columns)
+
+
+class Followed:
+    """Messages as they come. `line`: one of them for people."""
+
+    def __init__(self, shape: str, columns: Sequence[Column], line: Callable[[Any], str]) -> None:
+        self._shape = shape
+        self._columns = columns
+        self._line = line
+        self._begun = False
+
+    def show(self, message: Any) -> None:
+        """Write one to standard output."""
+        first, self._begun = not self._begun, True
+        if self._shape == "json":
+            click.echo(json.dumps(message, ensure_ascii=False))
+        elif self._shape == "yaml":
+            import yaml
+
+            text = yaml.safe_dump(message, allow_unicode=True, sort_keys=False, explicit_start=True)
+            click.echo(text, nl=False)
+        elif self._shape == "csv":
+            text = _as_csv([message], self._columns)
+            click.echo(text if first else text.split("\r\n", 1)[1], nl=False)
+        else:
+            click.echo(self._line(message))
 
 
 def _as_csv(rows: Iterable[Any], columns: Sequence[Column]) -> str:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+import pytest
+
 from ecpmon.app.history import import_history
 from ecpmon.model.availability import SpanState
+from ecpmon.storage.database import Database
 from tests.acceptance.world import INTERVAL, World
 
 
@@ -47,3 +50,36 @@ async def test_the_imported_past_agrees_with_the_truth(world: World) -> None:
     assert [s for s in spans if s.state is SpanState.DOWN]
     points = await world.call("GET", "/api/v1/tenants/old/monitoring?metric_type=cpu&hours=200&interval=1h")
     assert len(points["metrics"]["cpu"]) >= 198
+
+
+async def test_an_import_that_was_ended_is_gone_on_with_and_changes_nothing_that_was_there(
+    world: World,
+) -> None:
+    for name in ("first", "second"):
+        await world.add_tenant(name)
+    await world.advance(60)
+    end, days = world.clock.now(), timedelta(days=2)
+
+    def ends(*_: object) -> None:
+        raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        await import_history(world.dsn, world.simulator_url, days, ends, ("first", "second"), end)
+    assert [await observed(world, name, end, days) for name in ("first", "second")] == [2_820, 1_120]
+    await world.advance(600)
+    told = await import_history(
+        world.dsn, world.simulator_url, days, lambda *_: None, ("first", "second"), end
+    )
+    assert told == 2 * 2_880
+    assert [await observed(world, name, end, days) for name in ("first", "second")] == [2_820, 2_820]
+
+
+async def observed(world: World, name: str, end: datetime, days: timedelta) -> int:
+    """Instants of the told past without its last hour, when the tenant was looked at as well."""
+    tenant = await world.runtime.tenants.get(name)
+    count = "SELECT count(DISTINCT ts) FROM frames WHERE tenant = $1 AND ts >= $2 AND ts < $3"
+    database = Database(world.dsn, max_connections=1)
+    try:
+        return int(await database.fetchval(count, tenant.key, end - days, end - timedelta(hours=1)))
+    finally:
+        await database.close()

@@ -47,6 +47,13 @@ def test_every_page_is_in_the_index() -> None:
     assert left == {"index"}
 
 
+def test_the_korean_readme_has_the_commands_and_pictures_of_the_english_one() -> None:
+    """Those are run by a test (tests/acceptance/test_readme.py)."""
+    one, other = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.ko.md"))
+    for part in (r"```sh\n.*?```", r"docs/images/[\w-]+\.png"):
+        assert re.findall(part, one, re.DOTALL) == re.findall(part, other, re.DOTALL) != []
+
+
 @pytest.mark.long
 def test_the_site_is_built_in_one_command() -> None:
     subprocess.run(["make", "docs"], cwd=ROOT, check=True, timeout=600)

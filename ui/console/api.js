@@ -1,7 +1,6 @@
 // The API, and its sockets, at the address that this page came from.
+import { asked, headersOf, root } from './begun.js';
 import { demo, isOpen, language, renewal, signOut, token, who } from './session.js';
-
-const root = new URL('.', document.baseURI);
 
 // An answer that is none: `code` and `message` are the API's, or say that it does not answer.
 export class ApiError extends Error {
@@ -12,7 +11,7 @@ export class ApiError extends Error {
 }
 
 // In which language and of which database it is asked. As it is now: who asks within an effect does not ask again when that changes.
-const asNow = () => ({ 'Accept-Language': language.peek(), 'X-Demo-Mode': String(demo.peek()) });
+const asNow = () => ({ language: language.peek(), demo: demo.peek() });
 
 // Whether there is another token by now than `used`, which was refused: it was renewed, or is.
 export async function isRenewed(used) {
@@ -22,12 +21,12 @@ export async function isRenewed(used) {
 
 async function answered(path, { method = 'GET', body, tag, as = asNow(), isAgain = false } = {}) {
   const [used, person] = [token.peek(), who.peek()];
-  const shown = used && { Authorization: `Bearer ${used}` };
+  const [url, headers] = [new URL(path, root), headersOf({ ...as, token: used })];
   let answer;
   const said = body === undefined ? {} : { body: JSON.stringify(body) };
   const type = body === undefined ? {} : { 'Content-Type': 'application/json', ...(tag && { 'If-Match': tag }) };
   try {
-    answer = await fetch(new URL(path, root), { method, headers: { ...as, ...shown, ...type }, ...said });
+    answer = await (method === 'GET' ? asked(url, headers) : fetch(url, { method, headers: { ...headers, ...type }, ...said }));
   } catch {
     throw new ApiError(0);
   }
@@ -64,9 +63,9 @@ export async function download(path, name) {
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-// A socket that comes back by itself: `opened` each time, `heard` with each message, `lost` with the time it was lost.
-// Returns how to end it.
-export function listen(path, { opened = () => {}, heard, lost = () => {} }) {
+// A socket that comes back by itself: `opened` each time, `heard` with each message, `lost` with the time it was lost; `gone`: what it
+// tells of is not there (any more), or not for this person, and it stays closed. Returns how to end it.
+export function listen(path, { opened = () => {}, heard, lost = () => {}, gone = () => {} }) {
   let socket = null;
   let tries = 0;
   let timer = null;
@@ -78,7 +77,7 @@ export function listen(path, { opened = () => {}, heard, lost = () => {} }) {
   };
   const connect = () => {
     const used = token.peek();
-    const url = new URL(`${path}?demo=${demo.peek()}`, root);
+    const url = new URL(`${path}?demo=${demo.peek()}&language=${language.peek()}`, root);
     url.protocol = url.protocol.replace('http', 'ws');
     socket = new WebSocket(url, used ? ['bearer', used] : []);
     socket.onopen = () => opened();
@@ -90,6 +89,7 @@ export function listen(path, { opened = () => {}, heard, lost = () => {} }) {
     socket.onclose = ({ code, reason }) => {
       if (over) return;
       if (code === 4401 || code === 4403) return void refused(used, new ApiError(401, { code, message: reason }));
+      if (code === 4404) return void gone();
       lost(new Date());
       // At once, then ever more slowly, and not all browsers at the same instant.
       timer = setTimeout(connect, Math.min(15_000, 250 * 2 ** tries++) * (0.5 + Math.random()));

@@ -35,7 +35,7 @@ function Progress({ id, over }) {
   const told = step.value;
   return told && html`<p role="status">
     <progress max="100" value=${told.progress} aria-label=${t('progress')}></progress> <span class="figure">${told.progress} %</span>
-    ${` ${t(`standing_${told.status}`)} · ${told.phase} · ${told.message}`}</p>`;
+    ${` ${t(`standing_${told.status}`)} · ${t(`phase_${told.phase}`)} · ${told.message}`}</p>`;
 }
 
 function Findings({ report }) {

@@ -1,5 +1,6 @@
 // What a tenant is asked to be, as a form, beside what that needs and costs.
 import { Sizes } from './editor_sizes.js';
+import { problemOf } from './parts.js';
 import { html } from './view.js';
 import { t } from './words.js';
 
@@ -7,11 +8,8 @@ import { t } from './words.js';
 const SERVICES = ['callbot', 'chatbot', 'advisor', 'nlp', 'stt', 'tts', 'nginx', 'redis', 'vector-db'];
 const ZONES = Intl.supportedValuesOf('timeZone');
 
-// Of a refusal what it says of one field.
-const said = (error, field) => error?.details.fields?.filter((each) => each.field.startsWith(field)).map((each) => each.message).join('; ');
-
 function Field({ draft, name, error, field, children, ...more }) {
-  const problem = said(error, field ?? name);
+  const problem = problemOf(error, field ?? name);
   const set = (event) => (draft.value = { ...draft.value, [name]: event.target.value });
   return html`<label>${t(`of_${name}`)}
     ${children ? html`<select value=${draft.value[name]} onChange=${set} ...${more}>${children}</select>`
@@ -25,7 +23,7 @@ function Services({ draft, error }) {
     (draft.value = { ...draft.value, services: services.map((each, i) => (i === place ? { ...each, ...more } : each)) });
   const drop = (place) => (draft.value = { ...draft.value, services: services.filter((_, i) => i !== place) });
   const add = () => (draft.value = { ...draft.value, services: [...services, { name: '', sessions: 10 }] });
-  const problem = said(error, 'service_requirements');
+  const problem = problemOf(error, 'service_requirements');
   // Of two with one name only one would be sent: that is said before.
   const twice = ({ name }, place) => (name && services.findIndex((each) => each.name === name) < place ? t('service_twice', { name }) : '');
   return html`<fieldset><legend>${t('of_services')}</legend>

@@ -60,6 +60,8 @@ function take(changed, gone = []) {
 
 // A summary that was not given is asked for again.
 const AGAIN_MS = 3_000;
+// So long the socket waits for the first answer, which it would only delay.
+const FIRST_MS = 1_000;
 
 // The summary, and then what the socket tells of it. Of two that are under way none replaces one that was asked for later, and none is
 // taken once it is over: it may be another person's, or of the other database. What the socket tells is taken at once, and once more
@@ -122,11 +124,14 @@ export function follow() {
     for (const known of [asOf, lostAt, awaySince, trouble]) known.value = null;
   });
   const following = new Following();
-  // Until the socket is there the summary is: a page that shows something is worth a second question.
-  following.load();
   const { load: opened, heard } = following;
-  const close = listen('ws/fleet', { opened, heard, lost: (at) => (lostAt.value ??= at) });
+  let close = () => {};
+  let isOver = false;
+  const socket = () => isOver || (close = listen('ws/fleet', { opened, heard, lost: (at) => (lostAt.value ??= at) }));
+  // The summary comes first, and again when the socket is there: a page that shows something is worth a second question.
+  Promise.race([following.load(), new Promise((resolve) => setTimeout(resolve, FIRST_MS))]).then(socket);
   return () => {
+    isOver = true;
     following.end();
     close();
   };

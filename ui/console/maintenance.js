@@ -1,6 +1,6 @@
 // Planned windows, and a new one: when it would be on and what it would change, before it is planned.
 import { fieldsOf, useAsked, useTelling } from './asked.js';
-import { Nothing, Pick, Table, Trouble, Waiting } from './parts.js';
+import { Input, Nothing, Pick, Table, Trouble, Waiting } from './parts.js';
 import { may } from './session.js';
 import { html, useRef, useSignal } from './view.js';
 import { inMinutes, number, percent, t, time } from './words.js';
@@ -60,30 +60,33 @@ function NewWindow({ store, own, saved }) {
   const said = () => bodyOf(fieldsOf(form.current));
   const show = async (event) => {
     event.preventDefault();
+    saving.forget();
     const of = edits.value;
     const found = await asking.tell('POST', `${store.path}/maintenance/preview`, said());
     preview.value = found && { of, found };
   };
+  const error = asking.error ?? saving.error;
   const shown = preview.value?.of === edits.value ? preview.value.found : null;
   const save = async () => {
+    asking.forget();
     if (!await saving.tell('POST', `${store.path}/maintenance`, said())) return;
     form.current?.reset();
     preview.value = null;
     saved();
   };
   return html`<section><h2>${t('new_window')}</h2>
-    <form ref=${form} class="fields" onSubmit=${show} onInput=${() => (edits.value += 1)}><${Waiting} while=${saving.busy}>
-      <label>${t('start_in', { zone: own })} <input name="start" type="datetime-local" required /></label>
-      <label>${t('duration')} <input name="duration" required size="6" placeholder="2h" pattern="[0-9]+[smhd]" /></label>
+    <form ref=${form} class="fields" noValidate onSubmit=${show} onInput=${() => (edits.value += 1)}><${Waiting} while=${saving.busy}>
+      <${Input} label=${t('start_in', { zone: own })} error=${error} name="start" type="datetime-local" required />
+      <${Input} label=${t('duration')} error=${error} name="duration" required size="6" placeholder="2h" />
       <${Pick} name="repeats" label=${t('repeats')} choices=${Object.keys(RULES).map((each) => [each, t(`repeats_${each}`)])} />
-      <label>${t('or_rule')} <input name="rrule" size="30" placeholder="FREQ=MONTHLY;BYDAY=1SU" maxlength="500" /></label>
+      <${Input} label=${t('or_rule')} error=${error} name="rrule" size="30" placeholder="FREQ=MONTHLY;BYDAY=1SU" maxlength="500" />
       <${Pick} name="category" label=${t('category')} choices=${CATEGORIES.map((each) => [each, t(`category_${each}`)])} />
-      <label>${t('title')} <input name="title" maxlength="200" /></label>
-      <label>${t('reason')} <input name="reason" required maxlength="1000" size="36" /></label>
+      <${Input} label=${t('title')} error=${error} name="title" maxlength="200" />
+      <${Input} label=${t('reason')} error=${error} name="reason" required maxlength="1000" size="36" />
       <p class="spans"><button type="submit" disabled=${asking.busy}>${t('preview')}</button>
         <button type="button" disabled=${!shown} onClick=${save}>${t('save')}</button></p>
     <//></form>
-    <${Trouble} error=${asking.error ?? saving.error} />
+    <${Trouble} error=${error} />
     ${shown && html`<${Preview} preview=${shown} own=${own} />`}
   </section>`;
 }

@@ -4,11 +4,12 @@ import { bodyOf, emptyDraft } from './draft.js';
 import { Editor } from './editor.js';
 import { ManifestPreview } from './manifest.js';
 import { Trouble, Waiting } from './parts.js';
-import { html, useEffect, useRef, useSignal } from './view.js';
+import { useTyped } from './typed.js';
+import { html, useEffect, useRef } from './view.js';
 import { t } from './words.js';
 
 export function NewTenant() {
-  const draft = useSignal(emptyDraft());
+  const [draft, forget] = useTyped('new', emptyDraft());
   const [telling, previewing] = [useTelling(), useTelling()];
   const isLeft = useRef(false);
   useEffect(() => () => void (isLeft.current = true), []);
@@ -17,6 +18,7 @@ export function NewTenant() {
     previewing.forget();
     const { tenant_id, ...rest } = bodyOf(draft.value);
     const made = await telling.tell('POST', 'api/v1/tenants/', { tenant_id, ...rest });
+    if (made) forget();
     // Where it is deployed, and its deployment followed; who has gone elsewhere meanwhile is left there.
     if (made && !isLeft.current) location.hash = `#/tenants/${encodeURIComponent(made.tenant_id)}/deployments`;
   };

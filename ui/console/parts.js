@@ -24,6 +24,18 @@ export const Nothing = ({ columns, children }) => html`<tr><td colspan=${columns
 export const Pick = ({ name, label, choices, ...more }) => html`<label>${label} <select name=${name} ...${more}>
   ${choices.map(([value, said]) => html`<option key=${value} value=${value}>${said}</option>`)}</select></label>`;
 
+// What a refusal says of one field, of what is in it, or of the `whole` that it stands for; undefined: nothing.
+export const problemOf = (error, field, whole = field) =>
+  error?.details.fields?.filter((each) => [field, whole].includes(each.field) || each.field.startsWith(`${field}.`))
+    .map((each) => each.message).join('; ') || undefined;
+
+// A field, and what a refusal says of it: by `name`, or by `field` where the API calls it otherwise.
+export function Input({ label, error, name, field = name, whole, as = 'input', ...more }) {
+  const problem = problemOf(error, field, whole);
+  return html`<label>${label} <${as} name=${name} aria-invalid=${problem && 'true'} ...${more} />
+    ${problem && html`<small class="trouble">${problem}</small>`}</label>`;
+}
+
 // The fields of a form. They wait while it is sent, so that it is sent once and nothing is typed that its answer takes away; who was
 // in one of them is there again afterwards.
 export function Waiting({ while: isSent, children }) {

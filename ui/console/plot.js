@@ -6,6 +6,13 @@ import { marking } from './shades.js';
 import { html, useEffect, useRef, useSignal } from './view.js';
 import { clock as secondly, day, exact, graded, hour, shownZone, t, time } from './words.js';
 
+// Its own styles, before the first is drawn; without them it is drawn all the same.
+await new Promise((resolve) => {
+  const link = document.createElement('link');
+  Object.assign(link, { rel: 'stylesheet', href: new URL('./uPlot.min.css', import.meta.url), onload: resolve, onerror: resolve });
+  document.head.prepend(link);
+});
+
 const ROWS = 50;
 const HEIGHT = 220;
 const dark = matchMedia('(prefers-color-scheme: dark)');

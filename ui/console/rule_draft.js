@@ -34,7 +34,8 @@ export const draftOfRule = (rule) => ({
     : { type: 'webhook', to: action.url, method: action.method, headers: headersOf(action.headers) })),
 });
 
-const isWritten = ({ to }) => to.trim() !== '';
+// Of an action without a receiver nothing is sent.
+export const isWritten = ({ to }) => to.trim() !== '';
 
 function actionOf({ type, to, method, headers }) {
   if (type === 'email') return { type, recipients: to.split(/[\s,]+/).filter(Boolean) };

@@ -3,9 +3,10 @@
 import { ApiError, get, send } from './api.js';
 import { useTelling } from './asked.js';
 import { Backtest } from './backtest.js';
-import { Pick, Trouble, Waiting } from './parts.js';
-import { aboutOf, bodyOfRule, decidesAlike, draftOfRule, emptyRule, policyOf, ruleAbout, trialOf } from './rule_draft.js';
+import { Input, Pick, Trouble, Waiting } from './parts.js';
+import { aboutOf, bodyOfRule, decidesAlike, draftOfRule, emptyRule, isWritten, policyOf, ruleAbout, trialOf } from './rule_draft.js';
 import { may } from './session.js';
+import { useTyped } from './typed.js';
 import { html, useEffect, useRef, useSignal } from './view.js';
 import { t } from './words.js';
 
@@ -22,7 +23,12 @@ const subjects = (objectives) => [
   ...objectives.flatMap((each) => POLICIES.map((policy) => [aboutOf(policy, each.name), `${nameOf(each)}: ${t(`policy_${policy}`)}`])),
 ];
 
-function Actions({ draft }) {
+function Actions({ draft, error }) {
+  // The API is sent those that are written, and calls them by their place among these.
+  const sent = draft.value.actions.filter(isWritten);
+  const wholeOf = (action) => `actions.${sent.indexOf(action)}`;
+  const fieldOf = (action, part) => ({ field: `${wholeOf(action)}.${part}` });
+  const first = (action, part) => ({ ...fieldOf(action, part), whole: wholeOf(action) });
   const { actions } = draft.value;
   const put = (place, more) =>
     (draft.value = { ...draft.value, actions: actions.map((each, i) => (i === place ? { ...each, ...more } : each)) });
@@ -31,30 +37,33 @@ function Actions({ draft }) {
   return html`<fieldset><legend>${t('whom_it_tells')}</legend>
     ${actions.map((action, place) => html`<div key=${place} class="fields">
       ${action.type === 'email'
-        ? html`<label>${t('email')} <input size="36" value=${action.to} onInput=${(e) => put(place, { to: e.target.value })} /></label>`
-        : html`<label>${t('webhook')} <input type="url" size="40" value=${action.to} onInput=${(e) => put(place, { to: e.target.value })} /></label>
-          <label>${t('headers')} <textarea class="code" rows=${Math.max(1, (action.headers ?? '').split('\n').length)} cols="30" spellcheck=${false}
-            value=${action.headers ?? ''} placeholder="Authorization: Bearer …" onInput=${(e) => put(place, { headers: e.target.value })}></textarea></label>`}
+        ? html`<${Input} label=${t('email')} error=${error} ...${first(action, 'recipients')} size="36" value=${action.to}
+            onInput=${(e) => put(place, { to: e.target.value })} />`
+        : html`<${Input} label=${t('webhook')} error=${error} ...${first(action, 'url')} type="url" size="40" value=${action.to}
+            onInput=${(e) => put(place, { to: e.target.value })} />
+          <${Input} label=${t('headers')} error=${error} ...${fieldOf(action, 'headers')} as="textarea" class="code"
+            rows=${Math.max(1, (action.headers ?? '').split('\n').length)} cols="30" spellcheck=${false} value=${action.headers ?? ''}
+            placeholder="Authorization: Bearer …" onInput=${(e) => put(place, { headers: e.target.value })} />`}
       <button type="button" aria-label=${t('remove_action', { n: place + 1 })} onClick=${() => drop(place)}>−</button></div>`)}
     <p class="spans">${['webhook', 'email'].map((type) => html`<button key=${type} type="button" onClick=${() => add(type)}>
       ${t('add_action', { what: t(type) })}</button>`)}</p>
   </fieldset>`;
 }
 
-function Fields({ draft, objectives, choose, isFixed }) {
+function Fields({ draft, objectives, choose, isFixed, error }) {
   const { rule_id, kind, about, severity } = draft.value;
   const set = (event) => (draft.value = { ...draft.value, [event.target.name]: event.target.value });
   const isOurs = kind !== 'threshold';
   return html`<div class="fields">
       ${rule_id === null || about ? html`<${Pick} name="about" label=${t('about')} value=${about} disabled=${isFixed}
         onChange=${(event) => choose(event.target.value)} choices=${subjects(objectives)} />` : null}
-      <label>${t('alert')} <input name="alert_name" required maxlength="200" readonly=${isOurs} value=${draft.value.alert_name} onInput=${set} /></label>
-      <label>${t('condition')} <input name="condition" required size="36" placeholder="cpu_usage > 80" spellcheck=${false} readonly=${isOurs}
-        value=${draft.value.condition} onInput=${set} /></label>
-      ${!isOurs && html`<label>${t('for')} <input name="duration" size="6" placeholder="5m" pattern="[0-9]+[smhd]" value=${draft.value.duration} onInput=${set} /></label>`}
+      <${Input} label=${t('alert')} error=${error} name="alert_name" required maxlength="200" readonly=${isOurs} value=${draft.value.alert_name} onInput=${set} />
+      <${Input} label=${t('condition')} error=${error} name="condition" required size="36" placeholder="cpu_usage > 80" spellcheck=${false}
+        readonly=${isOurs} value=${draft.value.condition} onInput=${set} />
+      ${!isOurs && html`<${Input} label=${t('for')} error=${error} name="duration" size="6" placeholder="5m" value=${draft.value.duration} onInput=${set} />`}
       <${Pick} name="severity" label=${t('severity')} value=${severity} onChange=${set} choices=${SEVERITIES.map((each) => [each, t(`severity_${each}`)])} />
     </div>
-    <${Actions} draft=${draft} />`;
+    <${Actions} draft=${draft} error=${error} />`;
 }
 
 // What there is to be tried, over the last days.
@@ -107,30 +116,42 @@ async function saved(store, draft, isMissing) {
 
 // `rule`: as it is stored, to be changed; null: a new one. `done`: told when it is saved or left.
 export function RuleForm({ store, own, rules, rule, objectives, done }) {
-  const stored = useSignal(rule ? draftOfRule(rule) : null);
-  const draft = useSignal(stored.value ?? emptyRule());
+  const [draft, forget] = useTyped(`rule ${store.tenantId} ${rule?.rule_id}`, rule ? draftOfRule(rule) : emptyRule());
+  const storedOf = (about) => {
+    const found = about && ruleAbout(rules, about);
+    return found ? draftOfRule(found) : null;
+  };
+  const stored = useSignal(rule ? draftOfRule(rule) : storedOf(draft.peek().about));
   const head = useRef(null);
   const trial = useTrial(store, draft);
   const saving = useTelling();
   useEffect(() => rule && head.current.focus(), []);
   const choose = (about) => {
-    const found = about && ruleAbout(rules, about);
-    stored.value = found ? draftOfRule(found) : null;
+    stored.value = storedOf(about);
     draft.value = stored.value ?? { ...emptyRule(), about, ...(about && { kind: 'burn_rate', alert_name: '–', condition: '–' }) };
   };
   const { about, rule_id } = draft.value;
   const isMissing = about !== '' && rule_id === null;
   const why = isMissing && whyMissing(objectives, draft.value);
   const isTried = trial.isTried || (rule !== null && decidesAlike(draft.value, stored.value));
+  const leave = () => {
+    forget();
+    done();
+  };
   const save = async (event) => {
     event.preventDefault();
-    if (await saving.during(() => saved(store, draft.value, isMissing))) done();
+    trial.forget();
+    if (await saving.during(() => saved(store, draft.value, isMissing))) leave();
   };
   const canTry = trialOf(draft.value) !== null && store.sla.value;
-  const attempt = (event) => event.target.form.reportValidity() && trial.attempt();
+  const attempt = () => {
+    saving.forget();
+    trial.attempt();
+  };
+  const error = trial.error ?? saving.error;
   return html`<section><h2 ref=${head} tabindex="-1">${rule ? t('change_rule', { name: rule.alert_name }) : t('new_rule')}</h2>
-    <form onSubmit=${save}><${Waiting} while=${saving.busy}>
-      <${Fields} draft=${draft} objectives=${objectives} choose=${choose} isFixed=${rule !== null} />
+    <form noValidate onSubmit=${save}><${Waiting} while=${saving.busy}>
+      <${Fields} draft=${draft} objectives=${objectives} choose=${choose} isFixed=${rule !== null} error=${error} />
       ${about && html`<p><small>${t('policy_hint')}${why ? ` ${t(why)}` : ''}</small></p>`}
       ${rule && html`<p><small>${t('rule_starts_anew')}</small></p>`}
       <p class="spans">
@@ -138,9 +159,9 @@ export function RuleForm({ store, own, rules, rule, objectives, done }) {
             choices=${DAYS.map((n) => [n, t('days', { n })])} />
           <button type="button" disabled=${trial.busy} onClick=${attempt}>${t('try_rule')}</button>`}
         <button type="submit" disabled=${!isTried || (why && why !== 'alerts_are_off')}>${t('save')}</button>
-        ${rule && html`<button type="button" onClick=${done}>${t('leave_it')}</button>`}</p>
+        ${rule && html`<button type="button" onClick=${leave}>${t('leave_it')}</button>`}</p>
     <//></form>
-    <${Trouble} error=${trial.error ?? saving.error} />
+    <${Trouble} error=${error} />
     ${trial.shown && html`<${Backtest} trial=${trial.shown} own=${own} />`}
   </section>`;
 }

@@ -1,9 +1,8 @@
 // Who looks, at which database, in which language and zone: kept in this browser, the token only until it is closed.
+import { known, remembered } from './begun.js';
 import { batch, effect, signal } from './view.js';
 
-const remembered = (key, usual) => localStorage.getItem(`ecpmon.${key}`) ?? usual;
-
-export const token = signal(sessionStorage.getItem('ecpmon.token') ?? '');
+export const token = signal(known.token);
 // Grows with each person who signs in or out; a token that is renewed is the same person's.
 export const who = signal(0);
 // How the token is renewed without its person (see renewal.js); null: it is not.
@@ -12,8 +11,8 @@ export const renewal = signal(JSON.parse(sessionStorage.getItem('ecpmon.renewal'
 export const ends = signal(null);
 // Whether the server asks for a token at all; null: not known yet.
 export const isOpen = signal(null);
-export const demo = signal(remembered('demo', 'false') === 'true');
-export const language = signal(remembered('language', navigator.language.startsWith('ko') ? 'ko' : 'en'));
+export const demo = signal(known.demo);
+export const language = signal(known.language);
 // 'viewer': this browser's zone, 'tenant': the tenant's own.
 export const zone = signal(remembered('zone', 'viewer'));
 export const theme = signal(remembered('theme', 'auto'));
@@ -53,7 +52,12 @@ export function signIn(found, renewed = null) {
   });
 }
 
+// What this person has typed goes with them.
+const forgetTyped = () => Object.keys(sessionStorage).filter((key) => key.startsWith('ecpmon.typed ')).forEach((key) => sessionStorage.removeItem(key));
+
+// `why`: an error of the API, if it was not asked for.
 export function signOut(why = null) {
+  if (why === null) forgetTyped();
   batch(() => {
     signIn('');
     refusal.value = why;

@@ -42,6 +42,8 @@ export function Tenant({ tenantId, part, rest }) {
   const { detail, sla } = store;
   const own = sla.value?.time_zone;
   const name = part in PARTS ? part : 'overview';
+  // Of a tenant that is not there, or not for this person, nothing else is offered.
+  const isMissing = store.trouble.value?.status === 404 && !detail.value && !sla.value;
   return html`<main>
     <p><a href="#/">← ${t('fleet')}</a></p>
     <h1>${detail.value?.name ?? tenantId} <small>${tenantId}</small></h1>
@@ -49,7 +51,7 @@ export function Tenant({ tenantId, part, rest }) {
       ${own && html` <small>${t('times_in', { zone: shownZone(own) ?? Intl.DateTimeFormat().resolvedOptions().timeZone })}</small>`}</p>
     <${Since} own=${own} />
     <${Trouble} error=${store.trouble.value} again=${store.refresh} />
-    <${Parts} tenantId=${tenantId} part=${name} />
-    <${Part} name=${name} store=${store} own=${own} rest=${rest} />
+    ${!isMissing && html`<${Parts} tenantId=${tenantId} part=${name} />
+      <${Part} name=${name} store=${store} own=${own} rest=${rest} />`}
   </main>`;
 }

@@ -20,6 +20,8 @@ export class TenantStore {
   // By what is asked for: how often it was, and which of these was answered.
   #turns = {};
   #isOver = false;
+  // How its socket is ended; null: there is none, as there was no such tenant.
+  #end = null;
   // By what was asked for in vain: why.
   #failing = signal({});
 
@@ -97,16 +99,30 @@ export class TenantStore {
     if (message.state) this.refresh();
   };
 
-  // Returns how to end it.
-  follow() {
-    this.refresh();
-    const timer = setInterval(this.refresh, AGAIN_MS);
+  #listen() {
     let isFirst = true;
-    const end = listen(`ws/monitoring/${encodeURIComponent(this.tenantId)}`, {
+    this.#end = listen(`ws/monitoring/${encodeURIComponent(this.tenantId)}`, {
       heard: this.#heard,
       // What changed while nobody told it is not waited for.
       opened: () => (isFirst ? (isFirst = false) : this.refresh()),
+      gone: () => {
+        this.#end = null;
+        this.refresh();
+      },
     });
+  }
+
+  // Of a tenant that was not there, and was with the last look, is told again.
+  #again = () => {
+    if (this.#end === null && !('detail' in this.#failing.peek())) this.#listen();
+    this.refresh();
+  };
+
+  // Returns how to end it.
+  follow() {
+    this.refresh();
+    const timer = setInterval(this.#again, AGAIN_MS);
+    this.#listen();
     const whenever = (kept, act) => {
       let isKnown = false;
       // The first is drawn by `refresh`, with the rest.
@@ -117,7 +133,7 @@ export class TenantStore {
       this.#isOver = true;
       clearInterval(timer);
       stops.forEach((stop) => stop());
-      end();
+      this.#end?.();
     };
   }
 }

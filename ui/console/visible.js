@@ -1,8 +1,8 @@
 // Of many rows those that are seen, and some around them: the others are room above and below.
 import { useEffect, useRef, useState } from './view.js';
 
-// Drawn before anything was measured, and the most that ever are.
-const AT_ONCE = 50;
+// As high a row is taken to be before any was measured: so many are drawn at once as fill the window. Never more than `MOST`.
+const HEIGHT = 56;
 const MOST = 200;
 const AROUND = 12;
 // Rows are taken in and left out by so many, so that not every scroll draws.
@@ -12,7 +12,7 @@ const GRAIN = 8;
 // ref for what holds the drawn rows.
 export function useVisible(count) {
   const body = useRef(null);
-  const [{ first, last, height }, setSeen] = useState({ first: 0, last: AT_ONCE, height: 56 });
+  const [{ first, last, height }, setSeen] = useState(() => ({ first: 0, last: Math.ceil(innerHeight / HEIGHT), height: HEIGHT }));
   const [from, to] = [Math.max(0, Math.min(first, count - AROUND)), Math.min(last, count)];
   useEffect(() => {
     let asked = 0;

@@ -1,4 +1,5 @@
 // Sentences by key, in the language that was chosen: `en.json` and `ko.json` have the same keys.
+import { asked, wordsOf } from './begun.js';
 import { computed, signal } from './view.js';
 import { language, zone } from './session.js';
 
@@ -10,7 +11,7 @@ const AGAIN_MS = 3_000;
 
 export async function speak(chosen) {
   // Whoever asks for them while they are on their way waits for the same ones.
-  if (!loaded.has(chosen)) loaded.set(chosen, fetch(new URL(`./${chosen}.json`, import.meta.url)).then((answer) => (answer.ok ? answer.json() : Promise.reject(new Error(`${answer.status}`)))));
+  if (!loaded.has(chosen)) loaded.set(chosen, asked(wordsOf(chosen)).then((answer) => (answer.ok ? answer.json() : Promise.reject(new Error(`${answer.status}`)))));
   try {
     const said = await loaded.get(chosen);
     if (chosen === language.peek()) words.value = said;

@@ -118,6 +118,29 @@ async def test_it_is_used_by_keyboard_on_a_narrow_screen(chromium: Browser, serv
     await expect(page.get_by_role("alert").first).to_be_visible()
 
 
+async def test_what_is_not_there_or_not_for_this_person_is_said_and_asked_for_once(
+    chromium: Browser, service: Service
+) -> None:
+    mine, other = await service.tenant(), await service.tenant()
+    await service.token("guest", ["operator"], [mine])
+    shown = await signed_in(chromium, service, "guest")
+    page = shown.page
+    await page.clock.install()
+    opened: list[str] = []
+    page.on("websocket", lambda socket: opened.append(urlsplit(socket.url).path))
+    for name in (other, "nowhere"):
+        async with page.expect_websocket(lambda each: "/ws/monitoring/" in each.url) as found:
+            await page.goto(f"{service.url}/#/tenants/{name}")
+        socket = await found.value
+        await expect(page.get_by_role("alert").first).to_contain_text("TENANT_NOT_FOUND")
+        assert socket.is_closed() or await socket.wait_for_event("close")
+        await page.clock.fast_forward(30_000)
+        await expect(page.get_by_role("heading", level=1)).to_contain_text(name)
+        assert opened.count(f"/ws/monitoring/{name}") == 1
+        assert await page.get_by_role("navigation", name="Parts of the tenant").count() == 0
+        assert await faults(shown) == []
+
+
 async def test_it_says_since_when_nobody_answers_and_goes_on_without_a_reload(
     chromium: Browser, service: Service, free_port: Callable[[], int]
 ) -> None:
@@ -188,5 +211,5 @@ SPOKEN = (
     "window_", "verdict_", "category_", "kind_", "standing_", "gate_", "severity_", "repeats_", "statement_",
     "objective_", "objectives", "overview", "up", "down", "gap", "unknown", "firing", "pending", "inactive", "resolved",
     "does_", "of_", "failure_", "effect_", "scenario_", "clock_", "figure_", "policy_", "status_page", "link_",
-    "needs_approval", "late_notice",
+    "needs_approval", "late_notice", "phase_",
 )  # fmt: skip

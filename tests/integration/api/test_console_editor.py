@@ -41,6 +41,7 @@ async def test_a_tenant_is_made_and_changed_while_its_size_and_cost_are_told(ser
         await expect(page.get_by_role("alert").first).to_contain_text("VALIDATION_FAILED")
         await page.get_by_label("Availability promised").fill("99.9%")
         await page.get_by_label("Language of statements").select_option("en")
+        await what_is_typed_outlives_a_reload(page)
         await a_service_that_is_there_twice_is_refused(page)
         await what_would_be_deployed_is_shown(page)
         assert await faults(shown) == []
@@ -49,6 +50,8 @@ async def test_a_tenant_is_made_and_changed_while_its_size_and_cost_are_told(ser
         await expect(page.get_by_role("heading", level=1)).to_contain_text("acme-typed")
         made = await detail(service, "acme-typed")
         assert (made["service_requirements"], made["language"]) == ({"callbot": 60}, "en")
+        await page.get_by_role("link", name="New tenant").click()
+        await expect(page.get_by_label("Identifier")).to_have_value("")
 
         await page.goto(f"{service.url}/#/tenants/acme-typed/change")
         await a_change_is_merged(service, page)
@@ -60,6 +63,13 @@ async def test_a_tenant_is_made_and_changed_while_its_size_and_cost_are_told(ser
         await page.set_viewport_size({"width": 360, "height": 640})
         wider = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
         assert not await page.evaluate(wider)
+
+
+async def what_is_typed_outlives_a_reload(page: Page) -> None:
+    await page.reload()
+    await expect(page.get_by_label("Identifier")).to_have_value("acme-typed")
+    await expect(page.get_by_label("Sessions")).to_have_value("60")
+    await expect(page.get_by_label("Language of statements")).to_have_value("en")
 
 
 async def test_what_is_typed_into_a_manifest_is_replaced_by_no_answer_that_comes_late(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from tests.browser import Watched, browser
 from tests.integration.api.conftest import Service
 from tests.integration.api.test_console import faults, pictured, signed_in
 from tests.integration.api.test_deploy_gate import Young
+from tests.integration.api.test_sockets import push
 from tests.integration.api.test_statements import a_march, report
 
 pytestmark = pytest.mark.demo
@@ -219,6 +221,76 @@ async def test_what_is_planned_is_tried_before_it_is_saved(chromium: Browser, se
     await expect(page.get_by_role("region", name="Audit")).to_contain_text("maintenance.")
     assert await faults(shown) == []
     assert [said for said in shown.complaints if "401 (Unauthorized)" not in said] == []
+
+
+async def test_what_is_wrong_stands_at_its_field_in_both_languages(
+    chromium: Browser, service: Service
+) -> None:
+    name = await service.tenant()
+    await push(service, name, up=1)
+    shown = await signed_in(chromium, service)
+    page = await opened(shown, service, f"{name}/maintenance")
+    await page.get_by_label("Start (in").fill("2026-03-03T01:00")
+    await page.get_by_label("Duration").fill("soon")
+    await page.get_by_role("button", name="Preview").click()
+    assert (await wrong(page)).keys() == {"reason"}
+    await page.get_by_label("Reason").fill("a new database")
+    await page.get_by_role("button", name="Preview").click()
+    await said_of(page, "duration")
+    assert await faults(shown) == []
+    await page.get_by_label("Duration").fill("2h")
+    await page.get_by_role("combobox", name="Language", exact=True).select_option("ko")
+    await page.get_by_label("또는 규칙").fill("FREQ=SOMETIMES")
+    await page.get_by_role("button", name="미리 보기").click()
+    await said_of(page, "rrule")
+    told = await wrong(page)
+    assert all(HANGUL.search(said) for said in told.values()), told
+
+    await page.goto(f"{service.url}/#/tenants/{name}/alert_rules")
+    await page.get_by_role("textbox", name="조건").fill("cpu >")
+    await page.get_by_role("button", name="과거로 시험").click()
+    await said_of(page, "condition")
+    await page.get_by_role("textbox", name="조건").fill("up < 1")
+    await page.get_by_label("지속 시간").fill("soon")
+    await page.get_by_role("button", name="과거로 시험").click()
+    await said_of(page, "duration")
+    await page.get_by_label("지속 시간").fill("5m")
+    await page.get_by_label("경보", exact=True).fill("it is down")
+    await page.get_by_role("button", name="웹훅 추가").click()
+    await page.get_by_role("textbox", name="웹훅").fill("no address")
+    # What was typed outlives a reload of the tab.
+    await page.reload()
+    await expect(page.get_by_role("textbox", name="웹훅")).to_have_value("no address")
+    await page.get_by_role("button", name="과거로 시험").click()
+    await expect(page.get_by_role("figure")).to_be_visible()
+    await page.get_by_role("button", name="저장").click()
+    await expect(page.locator("label:has([aria-invalid])")).to_contain_text("웹훅")
+    told = await wrong(page)
+    assert all(HANGUL.search(said) for said in told.values()), told
+    assert await faults(shown) == []
+    await page.get_by_role("button", name="로그아웃").click()
+    assert await page.evaluate("Object.keys(sessionStorage).filter(key => key.includes('typed'))") == []
+
+
+HANGUL = re.compile("[가-힣]")
+
+
+async def wrong(page: Page) -> dict[str, str]:
+    """What is said at each field of a form that is not as it should be."""
+    bad = page.locator("label:has([aria-invalid])")
+    await expect(bad).not_to_have_count(0)
+    return {
+        await each.locator("[aria-invalid]").get_attribute("name") or "": await each.locator(
+            ".trouble"
+        ).inner_text()
+        for each in await bad.all()
+    }
+
+
+async def said_of(page: Page, field: str) -> None:
+    """Of this one and of no other."""
+    await expect(page.locator(f"label:has([aria-invalid][name={field}]) .trouble")).not_to_be_empty()
+    assert (await wrong(page)).keys() == {field}
 
 
 async def rules_are_changed(service: Service, shown: Watched, name: str) -> None:

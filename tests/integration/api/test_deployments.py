@@ -113,6 +113,15 @@ async def test_a_socket_follows_it_to_the_end(service: Service, demo: BackendRun
     order = [WAY.index(s["phase"]) for s in steps]
     assert order == sorted(order)
     assert {s["status"] for s in steps} <= {"pending", "deploying", "completed"}
+    # A browser says its language in the address; what was logged is told in it as well.
+    async with service.session.ws_connect(f"{url}&language=ko", headers=service.headers("viewer")) as socket:
+        assert [m.json()["message"] async for m in socket] == ["데모: 실제로 실행되는 것은 없습니다"]
+    korean = {**DEMO, "Accept-Language": "ko"}
+    _, told, _ = await service.ask("GET", f"/api/v1/tenants/{name}/deployments", **korean)
+    found = next(d for d in told["deployments"] if d["deployment_id"] == answer["deployment_id"])
+    assert [line["message"] for line in found["logs"] if line["message"].isascii()] == []
+    with pytest.raises(aiohttp.WSServerHandshakeError, match="422"):
+        await service.session.ws_connect(f"{url}&language=fr", headers=service.headers("viewer"))
 
 
 async def test_the_id_of_a_new_tenant_tells_of_the_deployment_that_comes(

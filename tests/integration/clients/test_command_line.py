@@ -110,7 +110,16 @@ def test_a_deployment_is_waited_for_step_by_step_and_has_its_log(terminal: Termi
     assert done.exit_code == 0, done.output
     assert done.stdout.splitlines()[-1].startswith("completed")
     assert f"100 %  {name}" in done.stderr
-    assert len(terminal.json("logs", name)["logs"]) > 1
+    logged = terminal.json("logs", name)["logs"]
+    assert len(logged) > 1
+    # For programs what is followed is a message a line.
+    lines = terminal.said("logs", name, "--follow", "--output", "json").splitlines()
+    assert [json.loads(line) for line in lines] == logged
+    [heads, *rows] = csv.reader(io.StringIO(terminal.said("logs", name, "--follow", "--output", "csv")))
+    assert [row[heads.index("message")] for row in rows] == [each["message"] for each in logged]
+    documents = yaml.safe_load_all(terminal.said("logs", name, "--follow", "--output", "yaml"))
+    assert [each["message"] for each in documents] == [each["message"] for each in logged]
+    assert logged[0]["message"] in terminal.said("logs", name, "--follow").splitlines()[0]
     dry = terminal.run("deploy", name, "--method", "simulator", "--dry-run")
     assert (dry.exit_code, dry.stdout) == (0, "valid\n")
 
