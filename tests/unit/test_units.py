@@ -30,12 +30,12 @@ def tmpfiles() -> dict[str, tuple[str, str, str]]:
 def test_every_command_and_option_of_a_unit_exists(unit: Path) -> None:
     _, _, _, *arguments = command_of(unit)
     command = cli
-    with click.Context(cli) as context:
+    with click.Context(cli, **cli.context_settings) as context:
         while isinstance(command, click.Group):
             found = command.get_command(context, arguments.pop(0))
             assert found is not None
             command = found
-        command.make_context(unit.name, arguments)  # raises for an option that is not there
+        command.make_context(unit.name, arguments, parent=context)  # raises for an option that is not there
 
 
 @pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.name)
