@@ -15,7 +15,7 @@ NONE   := 5
 # A module that is not compiled is compiled by every process that a test starts, and there are many.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test test-long test-long-shared test-long-quiet bench bench-long docs explore coverage lint collect unit setup clean
+.PHONY: run test test-long test-long-shared test-long-quiet bench bench-long docs release lock licences audit explore coverage lint collect unit setup clean
 .DEFAULT_GOAL := run
 
 # The virtual environment is rebuilt only when the dependency list changes.
@@ -83,6 +83,26 @@ $(VENV)/.docs: $(VENV)/.installed
 docs: $(VENV)/.docs
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs build/docs
 
+# The wheel, the chart, the lock and the bill of materials of one version, in dist/. Needs helm.
+release: setup
+	@$(BIN)/python -m release.build $(ARGS)
+
+$(VENV)/.release: $(VENV)/.installed
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[release]'
+	@touch $@
+
+# What the service runs with, by version and hash: the newest that pyproject.toml allows. No address of an index is in it.
+lock: $(VENV)/.release
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes --no-annotate \
+		--no-emit-index-url --custom-compile-command 'make lock' --output-file requirements.lock pyproject.toml
+
+licences: setup
+	@$(BIN)/python -m release.licences
+
+# Asks the index about each version of the lock; changes nothing.
+audit: $(VENV)/.release
+	@$(BIN)/pip-audit --requirement requirements.lock --require-hashes --disable-pip --progress-spinner off $(ARGS)
+
 # The property tests with examples that nobody has tried yet.
 explore: setup
 	$(BIN)/python -m pytest $(SHARED) -m hypothesis --hypothesis-profile=explore tests/unit $(ARGS)
@@ -92,4 +112,4 @@ coverage: setup
 	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage build
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage build dist

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helm import helm_program
 from kube_objects import config_map, deployment, namespace, service_monitor
 from kubernetes import client, dynamic, utils, watch
 from kubernetes.aio import client as aio_client
@@ -21,6 +20,7 @@ from kubernetes.aio import watch as aio_watch
 from kubernetes.client.exceptions import ApiException
 from sim_process import Simulator
 
+from tests.helm import helm_program
 from tests.waiting import PATIENCE
 
 TIMEOUT = 10.0
