@@ -29,7 +29,7 @@ from ecpmon.errors import ValidationFailed
 from ecpmon.model.maintenance import Interval, Maintenance
 from ecpmon.model.silences import Matcher, Silence
 from ecpmon.sla.exclusions import fits
-from ecpmon.sla.maintenance import occurrences, recurrence, zone
+from ecpmon.sla.maintenance import merged, occurrences, recurrence, zone
 
 # What lasts longer recurs, or is no alert that anybody wants.
 LONGEST: Final = timedelta(days=31)
@@ -103,11 +103,28 @@ def silencing(silences: Iterable[Silence], rule: Rule) -> Silence | None:
 
 
 def is_owed(silences: Iterable[Silence], rule: Rule, since: datetime, now: datetime) -> bool:
-    """Whether whoever keeps a list of alerts need not hear of one that fires `since` then: a silence was on when it
-    began, and one is on. Of silences that are there at both instants; the list of `alert_hushed` knows of rules that
-    tell somebody themselves, and who keeps such a list is told of all."""
+    """Whether whoever keeps a list of alerts need not hear of one that fires `since` then: at no instant since it began
+    none was on that had been made. So what was told once goes on being told, whatever silences come later. The list of
+    `alert_hushed` knows of rules that tell somebody themselves, and who keeps such a list is told of all."""
     about = [s for s in silences if matches(s.matcher, rule)]
-    return any(counts(s, now) for s in about) and any(counts(s, since) for s in about)
+    reach, end = min(since, now), now + _INSTANT
+    if not (any(counts(s, now) for s in about) and any(counts(s, reach) for s in about)):
+        return False
+    while reach < end:
+        until = min(reach + LONGEST, end)
+        on = merged(i for s in about for i in _made_times(s, reach, until))
+        if not on or on[0].start > reach or on[0].end < until:
+            return False
+        reach = until
+    return True
+
+
+def _made_times(silence: Silence, start: datetime, end: datetime) -> list[Interval]:
+    """When it is on within `[start, end)`, from when it was made on; of one that nobody can read never."""
+    try:
+        return times(silence, max(start, silence.created_at), end)
+    except ValidationFailed:
+        return []
 
 
 @dataclass(frozen=True, slots=True)

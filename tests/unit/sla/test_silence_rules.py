@@ -17,6 +17,7 @@ from ecpmon.sla.silences import (
     check,
     counts,
     is_on,
+    is_owed,
     matches,
     on_until,
     said,
@@ -137,3 +138,21 @@ def test_what_cannot_be_meant_is_refused_by_the_name_of_its_field(silence: Silen
     with pytest.raises(ValidationFailed) as refused:
         check(silence, T0)
     assert refused.value.details["fields"][0]["field"] == field
+
+
+def test_an_alert_is_owed_only_as_long_as_silences_have_been_on_ever_since_it_began() -> None:
+    began, morning, night = T0 + HOUR / 2, T0 + 2 * HOUR, T0 + 24.5 * HOUR
+    assert is_owed([NIGHTLY], RULE, began, T0 + HOUR * 0.9)
+    assert not is_owed([NIGHTLY], RULE, began, morning)
+    # It was told in the morning, and goes on being told when the silence recurs.
+    assert not is_owed([NIGHTLY], RULE, began, night)
+    second = replace(ONCE, start=T0 + HOUR, duration=HOUR, ends_at=morning)
+    assert is_owed([ONCE, second], RULE, began, T0 + HOUR * 1.5)
+    always = replace(NIGHTLY, duration=24 * HOUR)
+    assert is_owed([always], RULE, began, T0 + 100 * 24 * HOUR)
+
+
+def test_an_alert_that_was_told_before_a_silence_was_made_is_not_owed_by_where_that_begins() -> None:
+    afterwards = replace(ONCE, created_at=T0 + HOUR / 2)
+    assert not is_owed([afterwards], RULE, T0 + HOUR / 4, T0 + HOUR * 0.75)
+    assert is_owed([afterwards], RULE, T0 + HOUR / 2, T0 + HOUR * 0.75)
