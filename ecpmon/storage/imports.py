@@ -17,7 +17,7 @@ class PgImports:
         self._sql = load("imports")
 
     async def begin(self, source: str, name: str, first: int, now: datetime) -> tuple[int, int]:
-        """Where to go on, and how many samples are stored; `first` for one that is new."""
+        """Where to go on, and how many samples are stored; `first` for one that is new, or had come to its end."""
         row = await self._database.fetchrow(self._sql["begin"], source, name[:500], first, now)
         return row["position"], row["samples"]
 

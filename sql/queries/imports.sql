@@ -1,7 +1,9 @@
 -- name: begin
--- How far the import $1 has got.
-INSERT INTO imports (source, name, position, samples, started_at) VALUES ($1, $2, $3, 0, $4)
-ON CONFLICT (source) DO UPDATE SET ended_at = NULL
+-- How far the import $1 has got. One that had ended begins anew: tenants may have been made since.
+INSERT INTO imports AS i (source, name, position, samples, started_at) VALUES ($1, $2, $3, 0, $4)
+ON CONFLICT (source) DO UPDATE
+SET ended_at = NULL, position = CASE WHEN i.ended_at IS NULL THEN i.position ELSE excluded.position END,
+    samples = CASE WHEN i.ended_at IS NULL THEN i.samples ELSE 0 END
 RETURNING position, samples
 
 -- name: reach

@@ -121,6 +121,32 @@ async def test_an_import_that_is_ended_goes_on_and_gives_the_same_history_as_one
     assert (imported[0].start, imported[-1].end) == (BEGIN, end - timedelta(minutes=1))
 
 
+async def test_an_import_that_came_to_its_end_is_done_again_for_whose_tenant_was_made_since(
+    database: Database, migrated_dsn: str, make_tenant: MakeTenant, tmp_path: Path
+) -> None:
+    content, left = b"", list[int]()
+    names = [(await make_tenant(source=Source.PUSH)).tenant_id, "made-since"]
+    for name in names:
+        line = {"metric": {"__name__": "cpu", "whose": name}, "values": [1, 2], "timestamps": [at(0), at(1)]}
+        content += orjson.dumps(line) + b"\n"
+    path, wanted = tmp_path / "both.jsonl", Wanted(Naming(tenant_label="whose"))
+    path.write_bytes(content)
+
+    async def done() -> int:
+        return await import_file(
+            migrated_dsn, path, "victoria", wanted, lambda *told: left.append(told[2].total)
+        )
+
+    assert await done() == 2
+    await make_tenant(tenant_id="made-since", source=Source.PUSH)
+    assert await done() == 4
+    assert (left[0], left[-1]) == (2, 0)
+    rows = await database.fetch(
+        "SELECT tenant_id, count(*) FROM monitoring_data WHERE tenant_id = ANY($1) GROUP BY 1", names
+    )
+    assert {r[0]: r[1] for r in rows} == dict.fromkeys(names, 2)
+
+
 async def test_a_line_that_cannot_be_read_is_told_with_its_place(
     database: Database, migrated_dsn: str, make_tenant: MakeTenant, tmp_path: Path
 ) -> None:
