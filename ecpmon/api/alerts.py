@@ -41,6 +41,7 @@ from ecpmon.wire import dumps
 
 routes = Routes()
 MAX_FOR_SECONDS: Final = 7 * 86_400
+MAX_PLANNED_SECONDS: Final = 31 * 86_400
 # Bytes of a rule's actions as they are stored: whoever asks for rules, and each evaluation, reads those of all of them.
 MAX_ACTIONS: Final = 16_384
 _ALL: Final = "/api/v1/tenants/{tenant_id}/alerts"
@@ -69,11 +70,24 @@ class RuleBody(Model):
 
 def seconds_of(duration: str) -> int:
     """`5m` in seconds. Raises ValidationFailed."""
-    match = re.fullmatch(r"(\d{1,6})([smhd])", duration)
-    seconds = int(match[1]) * _UNITS[match[2]] if match else -1
+    seconds = _seconds(duration)
     if not 0 <= seconds <= MAX_FOR_SECONDS:
         raise bad_field("duration", "must be a duration such as 30s, 5m or 2h, at most 7d")
     return seconds
+
+
+def planned_seconds_of(duration: str) -> int:
+    """The same of what is planned: a silence, or maintenance. Raises ValidationFailed."""
+    seconds = _seconds(duration)
+    if not 0 <= seconds <= MAX_PLANNED_SECONDS:
+        raise bad_field("duration", "must be a duration such as 5m, 2h or 7d, at most 31d")
+    return seconds
+
+
+def _seconds(duration: str) -> int:
+    """-1: it is none."""
+    match = re.fullmatch(r"(\d{1,7})([smhd])", duration)
+    return int(match[1]) * _UNITS[match[2]] if match else -1
 
 
 def action_of(body: ActionBody, settings: Settings, index: int) -> Action:

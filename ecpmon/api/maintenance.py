@@ -10,7 +10,7 @@ from typing import Annotated, Final
 from aiohttp import web
 from pydantic import ConfigDict, Field, StrictStr
 
-from ecpmon.api.alerts import seconds_of
+from ecpmon.api.alerts import planned_seconds_of
 from ecpmon.api.answers.common import Hint
 from ecpmon.api.answers.maintenance import (
     MaintenanceList,
@@ -67,7 +67,7 @@ def planned_of(request: web.Request, body: MaintenanceBody, zone_name: str, now:
     duration = (
         time_of(body.end, "end", local) - start
         if body.end is not None
-        else timedelta(seconds=seconds_of(body.duration or ""))
+        else timedelta(seconds=planned_seconds_of(body.duration or ""))
     )
     planned = Maintenance(
         str(uuid.uuid4()),

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 from aiohttp import web
 from pydantic import ConfigDict, Field, StrictStr
 
-from ecpmon.api.alerts import seconds_of
+from ecpmon.api.alerts import planned_seconds_of
 from ecpmon.api.answers.silences import (
     EndedSilence,
     OneSilence,
@@ -33,7 +33,7 @@ from ecpmon.openapi.declaring import Flag, Query, read_query
 from ecpmon.ports.silences import Silenced
 from ecpmon.shapes import Model
 from ecpmon.sla.maintenance import zone
-from ecpmon.sla.silences import SHOWN, SHOWN_AHEAD, check, state_of, times
+from ecpmon.sla.silences import SHOWN, SHOWN_AHEAD, checked, state_of, times
 
 routes = Routes()
 # Of one silence: they are stored in one transaction.
@@ -76,7 +76,7 @@ def _silence(request: web.Request, body: WhenBody, matcher: Matcher, now: dateti
     duration = (
         time_of(body.end, "end", local) - start
         if body.end is not None
-        else timedelta(seconds=seconds_of(body.duration or ""))
+        else timedelta(seconds=planned_seconds_of(body.duration or ""))
     )
     return Silence(
         str(uuid.uuid4()), matcher, start, duration, body.reason.strip(), request[CALLER].name, now, body.time_zone,
@@ -87,10 +87,8 @@ def _silence(request: web.Request, body: WhenBody, matcher: Matcher, now: dateti
 async def _checked(request: web.Request, silence: Silence, now: datetime) -> Silence:
     """Whether a rule ever happens is worked out where that holds nobody."""
     if silence.rrule is None:
-        check(silence, now)
-    else:
-        await backend_of(request).workers.run_for(caller_key(request), check, silence, now)
-    return silence
+        return checked(silence, now)
+    return await backend_of(request).workers.run_for(caller_key(request), checked, silence, now)
 
 
 def silence_document(found: Silenced, now: datetime) -> ShownSilence:

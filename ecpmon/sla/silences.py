@@ -21,8 +21,8 @@ A message that tells once more that something fires (a rule has calmed) changes 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, Protocol
 
 from ecpmon.errors import ValidationFailed
@@ -36,6 +36,9 @@ LONGEST: Final = timedelta(days=31)
 AHEAD: Final = timedelta(days=366)
 # With COUNT what recurs is counted from its start, whenever it is asked about.
 MOST_TIMES: Final = 1_000
+# What recurs for longer, or until then, recurs for ever.
+LONG_AFTER: Final = timedelta(days=3_660)
+_FAR: Final = 2_200
 _INSTANT: Final = timedelta(microseconds=1)
 # Of those to come that are shown.
 SHOWN_AHEAD: Final = timedelta(days=90)
@@ -142,6 +145,35 @@ def said(*, fires: bool, again: bool, owed: bool, silenced: bool) -> Said:
     if not silenced:
         return Said(told=True, owed=False)
     return Said(told=False, owed=owed or not again)
+
+
+def checked(silence: Silence, now: datetime) -> Silence:
+    """`silence`, when it can be meant (`check`). One that recurs so many times, or until then, is over with the last.
+
+    Raises ValidationFailed naming the field.
+    """
+    check(silence, now)
+    end = _end_of_all(silence)
+    if end is None:
+        return silence
+    if end <= now:
+        message = "lies in the past: it would silence nothing"
+        raise ValidationFailed(f"rrule: {message}", fields=[{"field": "rrule", "message": message}])
+    return replace(silence, ends_at=end)
+
+
+def _end_of_all(silence: Silence) -> datetime | None:
+    """From when on one that recurs is surely over; None: it goes on, or is no rule. For one that was checked."""
+    if silence.rrule is None:
+        return None
+    found = recurrence(silence.rrule, silence.start, silence.time_zone)
+    if (until := found.rule.until) is not None:
+        last = until if until.tzinfo else until.replace(tzinfo=found.zone)
+        return max(last, silence.start).astimezone(UTC) + silence.duration if last.year < _FAR else None
+    if found.rule.count is None:
+        return None
+    begins = list(found.begins(found.local.date(), found.local.date() + LONG_AFTER))
+    return begins[-1] + silence.duration if len(begins) == found.rule.count else None
 
 
 def check(silence: Silence, now: datetime) -> None:

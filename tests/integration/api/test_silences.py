@@ -107,6 +107,12 @@ async def test_one_that_recurs_shows_when_it_is_on_next(service: Service) -> Non
     assert len(made["next_times"]) == 10
 
 
+async def test_one_lasts_as_long_as_is_said_also_by_its_duration(service: Service) -> None:
+    name, _ = await ruled(service)
+    made = await silence(service, {"duration": "31d", "reason": "a month", "tenants": {"tenant_ids": [name]}})
+    assert made["ends_at"] == "2026-04-02T09:00:00Z"
+
+
 async def test_tenants_are_walls(service: Service) -> None:
     """Who holds some of a silence's tenants sees, and ends, it for these; for others it is as if it were not there."""
     mine, _ = await ruled(service, tenant_id="wall-mine")
@@ -155,7 +161,9 @@ async def test_a_viewer_sees_silences_and_makes_none(service: Service) -> None:
         ({"end": "2026-03-03T09:00:00Z"}, "end"),
         ({"start": "2026-03-01T09:00:00Z"}, "end"),
         ({"start": "2026-03-02T09:00:00Z", "end": "2026-05-02T09:00:00Z", "duration": None}, "end"),
+        ({"duration": "32d"}, "duration"),
         ({"rrule": "FREQ=HOURLY"}, "rrule"),
+        ({"rrule": "FREQ=DAILY;COUNT=2", "start": "2026-02-02T09:00:00Z"}, "rrule"),
         ({"time_zone": "Nowhere/Land"}, "time_zone"),
         ({"severities": ["loud"]}, "severities.0"),
         ({"reason": "  "}, "reason"),

@@ -15,6 +15,7 @@ from ecpmon.model.silences import Matcher, Silence
 from ecpmon.sla.silences import (
     LONGEST,
     check,
+    checked,
     counts,
     is_on,
     is_owed,
@@ -156,3 +157,34 @@ def test_an_alert_that_was_told_before_a_silence_was_made_is_not_owed_by_where_t
     afterwards = replace(ONCE, created_at=T0 + HOUR / 2)
     assert not is_owed([afterwards], RULE, T0 + HOUR / 4, T0 + HOUR * 0.75)
     assert is_owed([afterwards], RULE, T0 + HOUR / 2, T0 + HOUR * 0.75)
+
+
+@pytest.mark.parametrize(
+    ("rrule", "days"),
+    [
+        ("FREQ=DAILY;COUNT=5", 4), ("FREQ=DAILY;UNTIL=20260305T090000Z", 3), ("FREQ=WEEKLY;COUNT=3", 14),
+        ("FREQ=DAILY;UNTIL=20260305T100000", 3), ("FREQ=DAILY", None), ("FREQ=YEARLY;COUNT=90", None),
+        ("FREQ=DAILY;UNTIL=99991231T000000Z", None),
+    ],
+)  # fmt: skip
+def test_one_that_recurs_so_often_ends_with_the_last_time(rrule: str, days: int | None) -> None:
+    made = checked(replace(NIGHTLY, rrule=rrule), T0)
+    assert made.ends_at == (None if days is None else T0 + HOUR + timedelta(days=days))
+    assert state_of(made, T0 + timedelta(days=1)) == "pending" if "WEEKLY" in rrule else "active"
+    if made.ends_at is not None:
+        assert is_on(made, made.ends_at - HOUR / 2)
+        with pytest.raises(ValidationFailed, match="silence nothing"):
+            checked(replace(NIGHTLY, rrule=rrule), made.ends_at)
+
+
+def test_of_one_that_recurs_the_hour_that_comes_twice_and_the_one_that_is_skipped_are_no_end_too_early() -> (
+    None
+):
+    for until, day in (("20261025T023000", datetime(2026, 10, 24, tzinfo=UTC)),
+                       ("20260329T023000", datetime(2026, 3, 27, tzinfo=UTC))):  # fmt: skip
+        silence = replace(
+            ONCE, start=day, rrule=f"FREQ=DAILY;UNTIL={until}", time_zone="Europe/Berlin", ends_at=None
+        )
+        made = checked(silence, day)
+        ahead = (day, day + timedelta(days=9))
+        assert times(made, *ahead) == times(silence, *ahead)
