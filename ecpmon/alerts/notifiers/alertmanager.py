@@ -86,7 +86,7 @@ class AlertmanagerPeer:
     async def _ask(self, body: bytes) -> tuple[str, str]:
         post: dict[str, Any] = {"data": body, "headers": self._headers, "timeout": self._timeout}
         async with self._session.post(self._url, allow_redirects=False, **post) as answer:
-            if answer.status == 200:
+            if answer.status // 100 == 2:  # what stands before it may say that it was accepted, or nothing
                 return "taken", ""
             words = (await answer.content.read(_EXCERPT)).decode("utf-8", "replace")
             # It keeps those of the others that are as they should be, and sending it again would change nothing.

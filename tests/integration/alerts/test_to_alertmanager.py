@@ -210,6 +210,29 @@ async def test_one_that_it_will_not_have_costs_no_other(theirs: Customer) -> Non
     assert posts == {(theirs.url.removeprefix("http://"), "refused"): 2}
 
 
+@pytest.mark.parametrize(
+    ("status", "outcome"), [(202, "taken"), (204, "taken"), (302, "away"), (404, "away")]
+)
+async def test_whatever_says_that_it_went_well_has_been_told(
+    free_port: Callable[[], int], status: int, outcome: str
+) -> None:
+    app, now, posts, port = web.Application(), datetime.now(UTC), Posts(), free_port()
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(status=status)
+
+    app.router.add_post("/am/api/v2/alerts", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    async with aiohttp.ClientSession() as session:
+        us = AlertmanagerPeer(session, f"http://127.0.0.1:{port}/am", {}, 10, "http://ecpmon.example", posts)
+        for _ in range(2):
+            await us.tell({identity("hot"): ToldAlert(identity("hot"), now, None)}, now)
+    await runner.cleanup()
+    assert posts == {(f"127.0.0.1:{port}", outcome): 1 if outcome == "taken" else 2}
+
+
 async def test_what_stands_is_what_fires_of_live_tenants_and_what_ended_lately(
     database: Database, ingest: IngestStore, make_tenant: MakeTenant
 ) -> None:
