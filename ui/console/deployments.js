@@ -1,7 +1,7 @@
 // What was deployed and what it cost; the one that goes on, step by step; a new one, and why the gate refuses it.
 import { listen } from './api.js';
 import { fieldsOf, useAsked, useTelling } from './asked.js';
-import { Nothing, Pick, Table, Trouble, Waiting } from './parts.js';
+import { Nothing, Pick, Press, Table, Trouble, Waiting } from './parts.js';
 import { may } from './session.js';
 import { html, useEffect, useRef, useSignal } from './view.js';
 import { inMinutes, number, perMonth, t, time } from './words.js';
@@ -81,7 +81,7 @@ function NewDeployment({ store, begun }) {
       <${Pick} name="method" label=${t('method')} choices=${METHODS.map((each) => [each, each || t('as_set')])} />
       <label><input name="force" type="checkbox" /> ${t('force')}</label>
       <label>${t('reason')} <input name="reason" size="36" maxlength="1000" /></label>
-      <p class="spans"><button type="button" disabled=${trying.busy} onClick=${attempt}>${t('try_it')}</button>
+      <p class="spans"><${Press} busy=${trying.busy} onClick=${attempt}>${t('try_it')}<//>
         <button type="submit">${t('deploy')}</button></p>
     <//></form>
     <${Gate} error=${telling.error ?? trying.error} />

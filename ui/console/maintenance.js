@@ -1,6 +1,6 @@
 // Planned windows, and a new one: when it would be on and what it would change, before it is planned.
 import { fieldsOf, useAsked, useTelling } from './asked.js';
-import { Input, Nothing, Pick, Table, Trouble, Waiting } from './parts.js';
+import { Input, Nothing, Pick, Press, Table, Trouble, Waiting } from './parts.js';
 import { may } from './session.js';
 import { html, useRef, useSignal } from './view.js';
 import { inMinutes, number, percent, t, time } from './words.js';
@@ -16,8 +16,8 @@ function Planned({ found, own, act, busy }) {
       <td>${t(`category_${m.category}`)}</td><td>${m.title || m.reason}</td>
       <td>${m.counts ? t('yes') : t(m.lacks ?? 'no')}</td>
       ${act && html`<td><div class="spans">
-        ${!m.counts && may('manage_tenants') && html`<button type="button" disabled=${busy} onClick=${() => act('POST', m, '/approve')}>${t('approve')}</button>`}
-        <button type="button" disabled=${busy} onClick=${() => confirm(t('remove_sure', { name: m.title || m.reason })) && act('DELETE', m, '')}>${t('remove')}</button></div></td>`}
+        ${!m.counts && may('manage_tenants') && html`<${Press} busy=${busy} onClick=${() => act('POST', m, '/approve')}>${t('approve')}<//>`}
+        <${Press} busy=${busy} onClick=${() => confirm(t('remove_sure', { name: m.title || m.reason })) && act('DELETE', m, '')}>${t('remove')}<//></div></td>`}
       </tr>`)}
     ${!found.maintenance.length && html`<${Nothing} columns="6">${t('no_maintenance')}<//>`}
   <//>`;
@@ -83,7 +83,7 @@ function NewWindow({ store, own, saved }) {
       <${Pick} name="category" label=${t('category')} choices=${CATEGORIES.map((each) => [each, t(`category_${each}`)])} />
       <${Input} label=${t('title')} error=${error} name="title" maxlength="200" />
       <${Input} label=${t('reason')} error=${error} name="reason" required maxlength="1000" size="36" />
-      <p class="spans"><button type="submit" disabled=${asking.busy}>${t('preview')}</button>
+      <p class="spans"><${Press} type="submit" busy=${asking.busy}>${t('preview')}<//>
         <button type="button" disabled=${!shown} onClick=${save}>${t('save')}</button></p>
     <//></form>
     <${Trouble} error=${error} />

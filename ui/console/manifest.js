@@ -1,7 +1,7 @@
 // The tenant's Kubernetes objects, stored or as they are typed, and what validation says, at the line that it is about.
 import { text } from './api.js';
 import { useTelling } from './asked.js';
-import { Trouble } from './parts.js';
+import { Press, Trouble } from './parts.js';
 import { html, useEffect, useRef, useSignal } from './view.js';
 import { perMonth, t } from './words.js';
 
@@ -102,7 +102,7 @@ export function Manifest({ store, when, preview }) {
       onInput=${type}></textarea></label>
     ${newer.value !== null && html`<p class="lost" role="status">${t('manifest_newer')}
       <button type="button" onClick=${() => take(newer.value)}>${t('take_newer')}</button></p>`}
-    <p class="spans"><button type="button" disabled=${telling.busy || !written.value} onClick=${check}>${t('check_manifest')}</button>
+    <p class="spans"><${Press} busy=${telling.busy} disabled=${!written.value} onClick=${check}>${t('check_manifest')}<//>
       <button type="button" onClick=${typed}>${t('preview_manifest')}</button></p>
     ${report.value && html`<${Report} report=${report.value} lines=${report.value.lines} show=${show} />`}
   </section>`;

@@ -36,6 +36,10 @@ export function Input({ label, error, name, field = name, whole, as = 'input', .
     ${problem && html`<small class="trouble">${problem}</small>`}</label>`;
 }
 
+// A button whose press takes a while. It is not `disabled` meanwhile, which would take the focus from who has pressed it.
+export const Press = ({ busy, onClick, children, ...more }) => html`<button type="button" ...${more} aria-disabled=${busy ? 'true' : undefined}
+  onClick=${(event) => (busy ? event.preventDefault() : onClick?.(event))}>${children}</button>`;
+
 // The fields of a form. They wait while it is sent, so that it is sent once and nothing is typed that its answer takes away; who was
 // in one of them is there again afterwards.
 export function Waiting({ while: isSent, children }) {

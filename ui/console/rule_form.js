@@ -3,7 +3,7 @@
 import { ApiError, get, send } from './api.js';
 import { useTelling } from './asked.js';
 import { Backtest } from './backtest.js';
-import { Input, Pick, Trouble, Waiting } from './parts.js';
+import { Input, Pick, Press, Trouble, Waiting } from './parts.js';
 import { aboutOf, bodyOfRule, decidesAlike, draftOfRule, emptyRule, isWritten, policyOf, ruleAbout, trialOf } from './rule_draft.js';
 import { may } from './session.js';
 import { useTyped } from './typed.js';
@@ -157,7 +157,7 @@ export function RuleForm({ store, own, rules, rule, objectives, done }) {
       <p class="spans">
         ${canTry && html`<${Pick} label=${t('tried_on')} value=${trial.days} onChange=${(event) => (trial.days.value = event.target.value)}
             choices=${DAYS.map((n) => [n, t('days', { n })])} />
-          <button type="button" disabled=${trial.busy} onClick=${attempt}>${t('try_rule')}</button>`}
+          <${Press} busy=${trial.busy} onClick=${attempt}>${t('try_rule')}<//>`}
         <button type="submit" disabled=${!isTried || (why && why !== 'alerts_are_off')}>${t('save')}</button>
         ${rule && html`<button type="button" onClick=${leave}>${t('leave_it')}</button>`}</p>
     <//></form>

@@ -1,6 +1,6 @@
 // Alert rules and their state; who may writes new ones and changes those that there are.
 import { useAsked, useTelling } from './asked.js';
-import { Mark, Nothing, Table, Trouble } from './parts.js';
+import { Mark, Nothing, Press, Table, Trouble } from './parts.js';
 import { RuleForm } from './rule_form.js';
 import { may } from './session.js';
 import { html, useSignal } from './view.js';
@@ -17,8 +17,8 @@ function conditionOf({ kind, condition }) {
 
 const Acts = ({ rule, change, remove, busy }) => html`<td><div class="spans">
   <button type="button" aria-label=${`${t('edit')} ${rule.alert_name}`} onClick=${() => change(rule)}>${t('edit')}</button>
-  ${rule.kind === 'threshold' && html`<button type="button" aria-label=${`${t('remove')} ${rule.alert_name}`} disabled=${busy}
-    onClick=${() => remove(rule)}>${t('remove')}</button>`}</div></td>`;
+  ${rule.kind === 'threshold' && html`<${Press} aria-label=${`${t('remove')} ${rule.alert_name}`} busy=${busy}
+    onClick=${() => remove(rule)}>${t('remove')}<//>`}</div></td>`;
 
 const Rules = ({ found, acts, own }) => html`<${Table} title=${t('alert_rules')} heads=${[...HEADS, ...(acts ? ['action'] : [])]}>
   ${found.alerts.map((rule) => html`<tr key=${rule.rule_id}>

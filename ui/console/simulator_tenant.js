@@ -1,5 +1,5 @@
 // One simulated tenant: its services and pods, what is failing, and what shall fail.
-import { Mark, Table, Waiting } from './parts.js';
+import { Mark, Press, Table, Waiting } from './parts.js';
 import { html, useSignal } from './view.js';
 import { lasting, number, t, time } from './words.js';
 
@@ -90,7 +90,7 @@ export function SimulatedTenant({ store, tenantId }) {
     <h1>${tenantId}</h1>
     ${tenant && html`<p><${Mark} is=${tenant.ready === null ? 'unknown' : tenant.ready ? 'up' : 'down'} /></p>`}
     ${failures && html`<${Failures} title=${t('failing')} none=${t('nothing_fails')} found=${failures.failures} />
-      ${(failures.failures.length > 0 || failures.scheduled.length > 0) && html`<p><button type="button" disabled=${store.isChanging.value} onClick=${end}>${t('end_all')}</button></p>`}
+      ${(failures.failures.length > 0 || failures.scheduled.length > 0) && html`<p><${Press} busy=${store.isChanging.value} onClick=${end}>${t('end_all')}<//></p>`}
       ${failures.scheduled.length > 0 && html`<${Failures} title=${t('scheduled')} none="" found=${failures.scheduled} />`}`}
     ${tenant && html`<h2>${t('trigger_one')}</h2><${Trigger} store=${store} tenant=${tenant} /><${Scenario} store=${store} tenant=${tenant} />
       <${Services} tenant=${tenant} />`}`;

@@ -1,6 +1,6 @@
 // What each service should request, with what that follows from and what it costs.
 import { useAsked, useTelling } from './asked.js';
-import { Table, Trouble } from './parts.js';
+import { Press, Table, Trouble } from './parts.js';
 import { may } from './session.js';
 import { html, useSignal } from './view.js';
 import { number, percent, t } from './words.js';
@@ -54,5 +54,5 @@ export function Sizing({ store }) {
       ${!value.update && html`<p>${t('nothing_to_change')}</p>`}
       ${value.update && may('manage_tenants') && html`${asksForMore && html`<p><label><input type="checkbox" checked=${isMeant}
           onChange=${(e) => (meant.value = e.target.checked ? JSON.stringify(value.update) : null)} /> ${t('acknowledge_autoscaling')}</label></p>`}
-        <button type="button" disabled=${!isNewest || telling.busy || (asksForMore && !isMeant)} onClick=${apply}>${t('apply')}</button>`}`}`;
+        <${Press} busy=${!isNewest || telling.busy} disabled=${asksForMore && !isMeant} onClick=${apply}>${t('apply')}<//>`}`}`;
 }

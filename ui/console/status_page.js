@@ -1,6 +1,6 @@
 // Who may look at the tenant's status page: anybody, or who has a link. A link is shown once, when it is made.
 import { fieldsOf, useAsked, useTelling } from './asked.js';
-import { Nothing, Table, Trouble, Waiting } from './parts.js';
+import { Nothing, Press, Table, Trouble, Waiting } from './parts.js';
 import { may } from './session.js';
 import { html, useRef, useSignal } from './view.js';
 import { t, time } from './words.js';
@@ -12,8 +12,8 @@ const Links = ({ found, own, withdraw, busy }) => html`<${Table} title=${t('link
   ${found.links.map((link) => html`<tr key=${link.id}><th scope="row">${link.label}</th>
     <td>${t(standing(link))} ${link.withdrawn_at && html`<small>${time(link.withdrawn_at, own)} ${link.withdrawn_by}</small>`}</td>
     <td>${time(link.expires_at, own)}</td><td>${time(link.created_at, own)}</td><td>${link.created_by}</td>
-    ${withdraw && html`<td>${link.good && html`<button type="button" aria-label=${`${t('withdraw')}: ${link.label}`} disabled=${busy}
-      onClick=${() => withdraw(link)}>${t('withdraw')}</button>`}</td>`}</tr>`)}
+    ${withdraw && html`<td>${link.good && html`<${Press} aria-label=${`${t('withdraw')}: ${link.label}`} busy=${busy}
+      onClick=${() => withdraw(link)}>${t('withdraw')}<//>`}</td>`}</tr>`)}
   ${!found.links.length && html`<${Nothing} columns=${HEADS.length + 1}>${t('nothing_yet')}<//>`}
 <//>`;
 
@@ -21,8 +21,8 @@ function Public({ found, own, choose, busy }) {
   return html`<p>${t(found.public ? 'page_is_public' : 'page_is_closed')}
       ${found.url && html` <a href=${found.url}>${found.url}</a>`}
       ${found.changed_at && html` <small>${time(found.changed_at, own)} ${found.changed_by}</small>`}</p>
-    ${choose && html`<p><button type="button" disabled=${busy} onClick=${() => choose(!found.public)}>
-      ${t(found.public ? 'close_page' : 'open_page')}</button></p>`}`;
+    ${choose && html`<p><${Press} busy=${busy} onClick=${() => choose(!found.public)}>
+      ${t(found.public ? 'close_page' : 'open_page')}<//></p>`}`;
 }
 
 // Nobody can ask for it again: it is stored nowhere.

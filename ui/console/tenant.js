@@ -40,6 +40,9 @@ export function Tenant({ tenantId, part, rest }) {
   useEffect(() => store.follow(), []);
   const row = rowOf(tenantId)?.value;
   const { detail, sla } = store;
+  useEffect(() => {
+    if (row) store.state.value = row.state;
+  }, [row?.state]);
   const own = sla.value?.time_zone;
   const name = part in PARTS ? part : 'overview';
   // Of a tenant that is not there, or not for this person, nothing else is offered.
@@ -47,7 +50,7 @@ export function Tenant({ tenantId, part, rest }) {
   return html`<main>
     <p><a href="#/">← ${t('fleet')}</a></p>
     <h1>${detail.value?.name ?? tenantId} <small>${tenantId}</small></h1>
-    <p>${(row || sla.value) && html`<${Mark} is=${row?.state ?? sla.value?.state ?? 'no_data'} />`}
+    <p>${(row || sla.value) && html`<${Mark} is=${store.state.value ?? row?.state ?? 'no_data'} />`}
       ${own && html` <small>${t('times_in', { zone: shownZone(own) ?? Intl.DateTimeFormat().resolvedOptions().timeZone })}</small>`}</p>
     <${Since} own=${own} />
     <${Trouble} error=${store.trouble.value} again=${store.refresh} />

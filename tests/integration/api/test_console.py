@@ -31,12 +31,16 @@ async def chromium() -> AsyncIterator[Browser]:
 
 async def signed_in(chromium: Browser, service: Service, who: str = "admin") -> Watched:
     shown = await watched(chromium)
+    await sign_in(shown, service, who)
+    return shown
+
+
+async def sign_in(shown: Watched, service: Service, who: str = "admin") -> None:
     expect.set_options(timeout=PATIENCE * 1000)
     await shown.page.goto(f"{service.url}/")
     await shown.page.get_by_label("Token").fill(service.tokens[who])
     await shown.page.get_by_role("button", name="Sign in").click()
     await shown.page.get_by_role("heading", name="All tenants").wait_for()
-    return shown
 
 
 async def faults(shown: Watched) -> list[str]:

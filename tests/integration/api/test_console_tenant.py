@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from tests.browser import Watched, browser
+from tests.browser import Watched, browser, watched
 from tests.integration.api.conftest import Service
-from tests.integration.api.test_console import faults, pictured, signed_in
+from tests.integration.api.test_console import faults, pictured, sign_in, signed_in
 from tests.integration.api.test_deploy_gate import Young
 from tests.integration.api.test_sockets import push
 from tests.integration.api.test_statements import a_march, report
@@ -106,6 +106,24 @@ async def test_every_part_of_a_tenant_is_there_for_everybody(chromium: Browser, 
     await page.get_by_role("button", name="24시간").click()
     await expect(page.get_by_role("figure").first).to_contain_text("알 수 없음: 수집기 중단")
     assert {url for url in shown.asked if not url.startswith(service.url)} == set()
+
+
+async def test_a_failure_is_seen_at_once_however_late_the_list_of_all_tenants_is(
+    chromium: Browser, service: Service
+) -> None:
+    """Between two looks at all tenants lies ten times what one takes: more than 2 s on a busy server."""
+    name = await service.tenant()
+    await push(service, name, up=1)
+    shown = await watched(chromium)
+    # A list that is never told again.
+    await shown.page.route_web_socket(re.compile("/ws/fleet"), lambda _: None)
+    await sign_in(shown, service)
+    page = await opened(shown, service, name)
+    state = page.locator("main .mark").first
+    for up, said in ((0, "down"), (1, "up")):
+        service.clock.advance(60)
+        await push(service, name, up=up)
+        await expect(state).to_contain_text(said)
 
 
 async def all_times_are_in_the_zone_that_is_chosen(page: Page) -> None:
@@ -237,6 +255,8 @@ async def test_what_is_wrong_stands_at_its_field_in_both_languages(
     await page.get_by_label("Reason").fill("a new database")
     await page.get_by_role("button", name="Preview").click()
     await said_of(page, "duration")
+    # Who has pressed it is still there, and may press it again.
+    await expect(page.get_by_role("button", name="Preview")).to_be_focused()
     assert await faults(shown) == []
     await page.get_by_label("Duration").fill("2h")
     await page.get_by_role("combobox", name="Language", exact=True).select_option("ko")
