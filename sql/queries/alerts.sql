@@ -116,10 +116,11 @@ SELECT x.*, t.tenant_id FROM external_alerts x JOIN tenants t ON t.id = x.tenant
 WHERE x.tenant = ANY($1::bigint[]) AND x.id = ANY($2::bigint[]) ORDER BY x.id
 
 -- name: last_events
--- One look-up per tenant of $1, whatever the length of its history.
+-- One look-up per tenant of $1, whatever the length of its history. That somebody has seen an alert is no change of it.
 SELECT e.*, t.tenant_id FROM unnest($1::bigint[]) AS a (number) JOIN tenants t ON t.id = a.number CROSS JOIN LATERAL (
   SELECT * FROM alert_events
-  WHERE tenant = a.number AND (to_state = 'firing' OR from_state = 'firing') ORDER BY event_id DESC LIMIT 1
+  WHERE tenant = a.number AND (to_state = 'firing' OR from_state = 'firing') AND reason NOT IN ('acknowledged', 'unacknowledged')
+  ORDER BY event_id DESC LIMIT 1
 ) e
 
 -- name: live_tenants

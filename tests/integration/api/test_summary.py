@@ -154,6 +154,22 @@ async def test_a_row_that_is_kept_tells_the_newest_alert(service: Service) -> No
         }  # fmt: skip
 
 
+async def test_that_an_alert_is_acknowledged_is_no_newer_alert(service: Service) -> None:
+    name = await with_a_past(service)
+    rule = {"alert_name": "hot", "condition": "cpu > 80"}
+    _, made, _ = await service.ask("POST", f"/api/v1/tenants/{name}/alerts", rule)
+    service.clock.advance(1)
+    await push(service, name, 1, metrics={"up": 1, "cpu": 95})
+    await service.runtime.work.trigger.settled()
+    fired = (await row_of(service, name))["last_alert"]
+    assert fired["at"] == rfc3339(service.clock.now())
+    service.clock.advance(1)
+    url = f"/api/v1/tenants/{name}/alerts/{made['rule_id']}/acknowledge"
+    for method, status in (("POST", 200), ("DELETE", 204)):
+        assert (await service.ask(method, url))[0] == status
+        assert (await row_of(service, name))["last_alert"] == fired
+
+
 async def test_an_alert_of_another_process_is_told_from_the_bus_on(service: Service) -> None:
     name = await with_a_past(service)
     assert (await row_of(service, name))["last_alert"] is None
