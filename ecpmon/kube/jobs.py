@@ -19,7 +19,7 @@ from ecpmon.kube.causes import (
 )
 from ecpmon.kube.cron import schedule_problem, time_zone_problem
 from ecpmon.kube.job_policies import failure_policy_causes, success_policy_causes
-from ecpmon.kube.metadata import matches, selector_causes
+from ecpmon.kube.metadata import future_name, matches, selector_causes
 from ecpmon.kube.pods import template_causes
 
 _COUNTS: Final = (
@@ -36,7 +36,7 @@ _NAME_LABELS: Final = ("batch.kubernetes.io/job-name", "job-name")
 
 
 def job_causes(document: Document, old: Document | None) -> Causes:
-    spec, name = document.get("spec") or {}, document["metadata"].get("name", "")
+    spec, (named, name) = document.get("spec") or {}, future_name(document["metadata"])
     labelled = _labelled(spec, name)
     yield from _spec(labelled, "spec")
     selector, own = spec.get("selector"), bool(spec.get("manualSelector"))
@@ -55,7 +55,7 @@ def job_causes(document: Document, old: Document | None) -> Causes:
         host = f"{name}-{completions - 1}"
         if names.dns_label(host):
             detail = f"will not able to create pod with invalid DNS label: {host}"
-            yield invalid("metadata.name", name, detail)
+            yield invalid(named, name, detail)
     yield from _changes(spec, old)
 
 
@@ -138,9 +138,9 @@ def _indexed(spec: Mapping[str, Any], path: str) -> Causes:
 
 
 def cron_job_causes(document: Document, _: Document | None) -> Causes:
-    spec, name = document.get("spec") or {}, document["metadata"].get("name", "")
+    spec, (named, name) = document.get("spec") or {}, future_name(document["metadata"])
     if len(name) > MAX_CRON_NAME:
-        yield invalid("metadata.name", name, names.too_long(MAX_CRON_NAME))
+        yield invalid(named, name, names.too_long(MAX_CRON_NAME))
     schedule, zone = spec.get("schedule", ""), spec.get("timeZone")
     yield from _schedule(schedule, zone)
     yield from not_negative(

@@ -49,10 +49,22 @@ def _names(metadata: Mapping[str, Any], rule: names.Rule) -> Causes:
     if name:
         yield from of_messages("metadata.name", name, rule(name))
     elif prefix:
-        made = f"{prefix[:_MADE_FROM]}{_MADE_UP}"
+        made = made_from(prefix)
         yield from placed("metadata.generateName", of_messages("metadata.name", made, rule(made)))
     else:
         yield required("metadata.name", "name or generateName is required")
+
+
+def made_from(prefix: str) -> str:
+    """A name as the server makes it up, by its length and its signs."""
+    return f"{prefix[:_MADE_FROM]}{_MADE_UP}"
+
+
+def future_name(metadata: Mapping[str, Any]) -> tuple[str, str]:
+    """The field that an object has its name from, and the name, which the server makes up if it was given none before
+    it looks at anything else."""
+    name, prefix = metadata.get("name", ""), metadata.get("generateName", "")
+    return ("metadata.generateName", made_from(prefix)) if prefix and not name else ("metadata.name", name)
 
 
 def _namespace(metadata: Mapping[str, Any], namespaced: bool) -> Causes:

@@ -28,6 +28,7 @@ _TABLE: Final = [
         (r"must be no more than (\d+) (?:characters|bytes)", r"최대 \1자입니다"),
         (r"may not be more than (\d+) bytes", r"최대 \1바이트입니다"),
         (r"must have at most (\d+) items", r"최대 \1개입니다"),
+        (r"must be a time such as 30s or 1h30m", "30s나 1h30m과 같은 시간이어야 합니다"),
         (r"must be an integer", "정수여야 합니다"),
         (r"must be a valid IP address", "IP 주소여야 합니다"),
         (r"must not contain dots", "점(.)을 쓸 수 없습니다"),

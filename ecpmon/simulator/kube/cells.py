@@ -71,10 +71,15 @@ def _two(seconds: int, big: int, big_name: str, small: int, small_name: str) -> 
     return f"{seconds // big}{big_name}" + (f"{rest}{small_name}" if rest else "")
 
 
-def since(moment: Any, now: Micros) -> str:
+def moment(text: str) -> Micros:
+    """When an RFC 3339 text says."""
+    return to_micros(datetime.fromisoformat(text))
+
+
+def since(begun: Any, now: Micros) -> str:
     """The age of an RFC 3339 text."""
     try:
-        return duration((now - to_micros(datetime.fromisoformat(moment))) / SECOND)
+        return duration((now - moment(begun)) / SECOND)
     except (TypeError, ValueError):
         return UNKNOWN
 

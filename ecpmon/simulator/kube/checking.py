@@ -40,6 +40,9 @@ def checked(resource: Resource, document: Document, old: Document | None, write:
     else:
         fill_defaults(resource.group, resource.kind, filled)
         assign(resource, filled)
+    # What must not change is compared with what is stored, in which nothing is empty.
+    if old is not None:
+        filled = stored(resource, filled)
     causes = list(causes_of(resource.group, resource.version, resource.kind, filled, old))
     if resource.custom:
         causes += structural.object_causes(filled, resource.custom.schema)

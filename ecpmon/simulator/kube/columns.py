@@ -12,6 +12,7 @@ from ecpmon.simulator.kube.cells import (
     Column,
     containers,
     dig,
+    moment,
     number,
     pairs,
     selector_text,
@@ -126,14 +127,17 @@ def _job_status(job: Document, _: Micros) -> str:
     return "Running"
 
 
+def _job_duration(job: Document, now: Micros) -> str:
+    """Until it was done, or how long it has been at it."""
+    begun, done = dig(job, "status.startTime"), dig(job, "status.completionTime")
+    return since(begun, moment(done) if done else now) if begun else ""
+
+
 JOBS: Final = (
     NAME,
     Column("Status", _job_status),
     Column("Completions", lambda d, _: f"{dig(d, 'status.succeeded', 0)}/{dig(d, 'spec.completions', 1)}"),
-    Column(
-        "Duration",
-        lambda d, now: since(dig(d, "status.startTime"), now) if dig(d, "status.startTime") else "",
-    ),
+    Column("Duration", _job_duration),
     AGE,
     *_TEMPLATE_COLUMNS,
 )

@@ -535,3 +535,14 @@ def test_a_stateful_set_may_not_keep_all_its_pods_once_the_server_looks_at_it(
     rolling = {"spec.updateStrategy.rollingUpdate": {"maxUnavailable": "0%"}}
     told = check(with_changes(bases()["statefulsets"], rolling), minor=minor).causes
     assert {cause.field.rpartition(".")[2] for cause in told} == expected
+
+
+def test_a_name_that_the_server_makes_up_is_judged_as_it_would_be() -> None:
+    job = with_changes(bases()["jobs"], {"metadata.name": None, "metadata.generateName": "task-"})
+    indexed = {"spec.completions": 3, "spec.completionMode": "Indexed"}
+    assert fields(with_changes(job, indexed)) == set()
+    long = {**indexed, "metadata.generateName": "t" * 58}
+    assert fields(with_changes(job, long)) == {"metadata.generateName"}
+    cron = with_changes(bases()["cronjobs"], {"metadata.name": None, "metadata.generateName": "c" * 47})
+    assert fields(cron) == set()
+    assert fields(with_changes(cron, {"metadata.generateName": "c" * 48})) == {"metadata.generateName"}

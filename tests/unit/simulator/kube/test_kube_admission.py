@@ -209,3 +209,17 @@ def test_what_was_sent_empty_is_no_change_the_next_time(state: ClusterState) -> 
     )
     assert found["spec"]["replicas"] == 2
     assert "nodeSelector" not in found["spec"]["template"]["spec"]
+
+
+def test_what_never_changes_is_compared_as_it_is_stored() -> None:
+    """`kubectl apply` of a file in which a Deployment's selector has an empty list, twice."""
+    template = {"metadata": {"labels": {"app": "a"}}, "spec": {"containers": [{"name": "a", "image": "a"}]}}
+    selector = {"matchLabels": {"app": "a"}, "matchExpressions": []}
+    body = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"},
+            "spec": {"selector": selector, "template": template}}  # fmt: skip
+    found = checked(DEPLOYMENTS, body, None, Write("test", STRICT))
+    assert checked(DEPLOYMENTS, body, found, Write("test", STRICT))["spec"] == found["spec"]
+    with pytest.raises(ApiError, match="field is immutable"):
+        checked(DEPLOYMENTS, {**body, "spec": {**body["spec"], "selector": {"matchLabels": {"app": "a", "b": "c"}},
+                "template": {**template, "metadata": {"labels": {"app": "a", "b": "c"}}}}},
+                found, Write("test", STRICT))  # fmt: skip

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecpmon.simulator.kube import openapi, protobuf, protobuf_objects
+from ecpmon.simulator.kube import columns, openapi, protobuf, protobuf_objects
 from ecpmon.simulator.kube.catalogue import CATALOGUE, RESOURCES
 from ecpmon.simulator.kube.cells import duration
 from ecpmon.simulator.kube.negotiation import JSON, YAML, Form, parse, wish_of
 from ecpmon.simulator.kube.paths import target_of
 from ecpmon.simulator.kube.status import ApiError
+from ecpmon.simulator.model.times import to_micros
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 
@@ -157,6 +160,14 @@ def test_broken_protobuf_is_a_bad_request(raw: bytes) -> None:
 )  # fmt: skip
 def test_ages_read_as_kubectl_writes_them(seconds: int, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_a_job_that_is_done_lasted_until_then() -> None:
+    (column,) = (column for column in columns.JOBS if column.name == "Duration")
+    now = to_micros(datetime(2026, 11, 1, 1, tzinfo=UTC))
+    begun = {"startTime": "2026-11-01T00:00:00Z"}
+    done = {**begun, "completionTime": "2026-11-01T00:00:14Z"}
+    assert [column.cell({"status": status}, now) for status in ({}, begun, done)] == ["", "60m", "14s"]
 
 
 def test_openapi_documents_are_complete_and_refer_to_themselves_only() -> None:
