@@ -8,8 +8,14 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 class Part(BaseSettings):
     # A variable that is set to nothing is not set: compose files and unit files write `ECPMON_SIMULATOR_URL=`.
+    # What is told of one that is wrong does not show it: secrets are mistyped, too.
     model_config = SettingsConfigDict(
-        env_prefix="ECPMON_", frozen=True, extra="ignore", env_ignore_empty=True, defer_build=True
+        env_prefix="ECPMON_",
+        frozen=True,
+        extra="ignore",
+        env_ignore_empty=True,
+        defer_build=True,
+        hide_input_in_errors=True,
     )
 
     @model_validator(mode="before")

@@ -311,6 +311,8 @@ class Database:
                     while self._at_hand:
                         await _release(*self._at_hand.pop())
                     await pool.close()
+            # Whatever has not ended by then is cut.
+            pool.terminate()
 
 
 async def _release(pool: asyncpg.Pool[Any], connection: Any) -> None:
