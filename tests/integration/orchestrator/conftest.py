@@ -14,7 +14,7 @@ from ecpmon.orchestrator.deployers.kubernetes import KubernetesDeployer
 
 sys.path.append(str(Path(__file__).parent.parent / "simulator"))
 sys.path.append(str(Path(__file__).parent))
-from sim_process import Simulator
+from tests.integration.simulator.sim_process import Simulator
 
 _numbers = itertools.count(1)
 

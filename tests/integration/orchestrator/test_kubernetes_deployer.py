@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sim_process import Simulator, free_port
 
 from ecpmon.errors import DeploymentFailed, KubernetesUnavailable
 from ecpmon.model.deployments import DeployedObject, DeploymentStatus, Release
@@ -24,6 +23,7 @@ from tests.integration.orchestrator.releases import (
     small_release,
     tenant_of,
 )
+from tests.integration.simulator.sim_process import Simulator, free_port
 from tests.waiting import PATIENCE, until
 
 GOOD = "registry.example/web:1.0"

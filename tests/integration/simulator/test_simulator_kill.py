@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from sim_process import DEADLINE, Simulator
 
+from tests.integration.simulator.sim_process import DEADLINE, Simulator
 from tests.waiting import wait_until
 
 WRITERS = 3

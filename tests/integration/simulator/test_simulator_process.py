@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sim_process import DEADLINE, SERVICE, Simulator
 
+from tests.integration.simulator.sim_process import DEADLINE, SERVICE, Simulator
 from tests.ports import free_port
 from tests.waiting import wait_until
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from sim_process import SERVICE, Simulator
 
 from ecpmon.collectors.simulator import parse
 from ecpmon.simulator.documents import NODE_STORAGE
+from tests.integration.simulator.sim_process import SERVICE, Simulator
 
 GPU = {"name": "stt", "replicas": 2, "gpu": 1, "sessions": 20, "startup_seconds": 20}
 

@@ -18,8 +18,7 @@ from ecpmon.local.packages import KUBECTL, KUBECTL_NEWER, fetch_bundles
 from ecpmon.local.paths import cache_dir, service_user
 
 sys.path.append(str(Path(__file__).parent.parent))
-from sim_process import Simulator, free_port
-
+from tests.integration.simulator.sim_process import Simulator, free_port
 from tests.processes import bound
 from tests.waiting import PATIENCE
 

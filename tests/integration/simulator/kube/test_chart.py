@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import Kubectl
 from kubernetes_validate import validate
-from sim_process import Simulator
 
 from ecpmon.kube.versions import VERSIONS
 from ecpmon.orchestrator.validation import validate_manifest
 from ecpmon.settings import Settings
 from tests.helm import helm_program
+from tests.integration.simulator.kube.conftest import Kubectl
+from tests.integration.simulator.sim_process import Simulator
 from tests.waiting import PATIENCE, wait_until
 
 ROOT = Path(__file__).parents[4]

@@ -7,9 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Kubectl
 
 from tests.helm import helm_program
+from tests.integration.simulator.kube.conftest import Kubectl
 from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[4]

@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from kube_objects import config_map, deployment, namespace, service_monitor
 from kubernetes import client, dynamic, utils, watch
 from kubernetes.aio import client as aio_client
 from kubernetes.aio import watch as aio_watch
 from kubernetes.client.exceptions import ApiException
-from sim_process import Simulator
 
 from tests.helm import helm_program
+from tests.integration.simulator.kube.kube_objects import config_map, deployment, namespace, service_monitor
+from tests.integration.simulator.sim_process import Simulator
 from tests.waiting import PATIENCE
 
 TIMEOUT = 10.0

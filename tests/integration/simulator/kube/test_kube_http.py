@@ -14,9 +14,15 @@ from typing import Any
 import aiohttp
 import pytest
 import yaml
-from kube_objects import config_map, deployment, namespace, service, service_monitor
-from sim_process import Simulator
 
+from tests.integration.simulator.kube.kube_objects import (
+    config_map,
+    deployment,
+    namespace,
+    service,
+    service_monitor,
+)
+from tests.integration.simulator.sim_process import Simulator
 from tests.waiting import PATIENCE, until
 
 _numbers = itertools.count(1)

@@ -8,9 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from sim_process import Simulator
 
 from ecpmon.local.paths import cache_dir, service_user
+from tests.integration.simulator.sim_process import Simulator
 from tests.waiting import PATIENCE
 
 # Fetched once into our cache. 2.0 needs a Node.js with zstd (22.15), and does not say so.

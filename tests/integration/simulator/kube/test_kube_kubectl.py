@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import Kubectl
-from kube_objects import (
+
+from tests.integration.simulator.kube.conftest import Kubectl
+from tests.integration.simulator.kube.kube_objects import (
     autoscaler,
     budget,
     config_map,
@@ -25,7 +26,6 @@ from kube_objects import (
     stateful_set,
     with_image,
 )
-
 from tests.waiting import PATIENCE, wait_until
 
 _numbers = itertools.count(1)

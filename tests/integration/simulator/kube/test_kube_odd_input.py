@@ -12,7 +12,8 @@ from urllib.request import Request, urlopen
 
 import aiohttp
 import pytest
-from kube_objects import (
+
+from tests.integration.simulator.kube.kube_objects import (
     autoscaler,
     budget,
     config_map,
@@ -22,8 +23,7 @@ from kube_objects import (
     service,
     service_monitor,
 )
-from sim_process import Simulator
-
+from tests.integration.simulator.sim_process import Simulator
 from tests.waiting import PATIENCE
 
 SPACE = "odd"

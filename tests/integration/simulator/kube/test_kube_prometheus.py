@@ -14,8 +14,6 @@ from urllib.request import Request, urlopen
 
 import pytest
 import yaml
-from kube_objects import deployment, namespace
-from sim_process import Simulator, free_port
 
 from ecpmon.collectors.promql import selectors
 from ecpmon.local.packages import Binaries
@@ -25,6 +23,8 @@ from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
 from ecpmon.orchestrator.manifests import ManifestOptions, render
 from ecpmon.orchestrator.tuning import plan_of
 from ecpmon.resources import data_dir
+from tests.integration.simulator.kube.kube_objects import deployment, namespace
+from tests.integration.simulator.sim_process import Simulator, free_port
 from tests.processes import bound
 from tests.waiting import PATIENCE, wait_until
 

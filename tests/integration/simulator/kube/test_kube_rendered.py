@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-from conftest import Kubectl
-from sim_process import Simulator
 
 from ecpmon.model.tenants import Resources, SlaTarget, Tenant, TenantStatus
 from ecpmon.orchestrator.manifests import ManifestOptions, render, to_yaml
 from ecpmon.orchestrator.tuning import plan_of
+from tests.integration.simulator.kube.conftest import Kubectl
+from tests.integration.simulator.sim_process import Simulator
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 TENANT = Tenant(

@@ -9,12 +9,12 @@ from typing import Any
 import jwt
 import pytest
 import yaml
-from conftest import Kubectl
-from kube_objects import config_map, namespace
 from kubernetes import client, dynamic
 from kubernetes.client.exceptions import ApiException
-from sim_process import Simulator
 
+from tests.integration.simulator.kube.conftest import Kubectl
+from tests.integration.simulator.kube.kube_objects import config_map, namespace
+from tests.integration.simulator.sim_process import Simulator
 from tests.waiting import PATIENCE
 
 TIMEOUT = 10.0
